@@ -1,0 +1,3 @@
+ALTER TABLE orders ADD COLUMN number text;
+
+UPDATE orders SET number = to_char(placed_at, 'YYYY') || '-' || id;

@@ -1,0 +1,8 @@
+-- name: add_item
+-- param order = 6
+-- param product = 2
+INSERT INTO order_items (order_id, product_id, quantity) VALUES (:order, :product, 1);
+
+-- name: change_price
+-- param sku = POT-1
+UPDATE products SET price = 69.00 WHERE sku = :sku;

@@ -1,0 +1,9 @@
+-- name: items_of_order
+-- param order = 1
+SELECT id, product_id, quantity FROM order_items WHERE order_id = :order ORDER BY id;
+
+-- name: add_item
+-- param order = 6
+-- param product = 2
+-- param quantity = 1
+INSERT INTO order_items (order_id, product_id, quantity) VALUES (:order, :product, :quantity);

@@ -1,0 +1,1 @@
+ALTER TABLE customers ADD CONSTRAINT customers_phone_given CHECK (phone IS NOT NULL) NOT VALID;

@@ -1,0 +1,1 @@
+UPDATE orders SET number = to_char(placed_at, 'YYYY') || '-' || id;

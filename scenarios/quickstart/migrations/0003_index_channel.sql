@@ -1,0 +1,1 @@
+CREATE INDEX orders_channel ON orders (channel, placed_at);

@@ -1,0 +1,199 @@
+//! The command line: what can be said, and one file for each subcommand.
+
+mod check;
+mod doctor;
+mod explain;
+mod printer;
+mod progress;
+mod report;
+mod run;
+mod sweep;
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::{Args, Parser, Subcommand};
+use tokio_util::sync::CancellationToken;
+
+use crate::report::Request;
+use crate::scenario::ProviderWish;
+pub use printer::Printer;
+
+/// How the program ends, for whoever started it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ExitStatus {
+    /// 0: the verdict is pass, or the expectations of the scenario were met.
+    Pass,
+    /// 1: the verdict is fail, or an expectation was not met.
+    Fail,
+    /// 2: the command line or the scenario is wrong.
+    Usage,
+    /// 3: the environment failed: no server, no Docker, disk full, restore failed.
+    Environment,
+    /// 4: the measurement cannot be trusted or is incomplete.
+    Untrusted,
+    /// 130: interrupted; the part that was done is reported.
+    Interrupted,
+}
+
+impl ExitStatus {
+    /// The number that the operating system is given.
+    pub fn code(self) -> u8 {
+        match self {
+            Self::Pass => 0,
+            Self::Fail => 1,
+            Self::Usage => 2,
+            Self::Environment => 3,
+            Self::Untrusted => 4,
+            Self::Interrupted => 130,
+        }
+    }
+
+    /// Of two, the one that the user must hear of first.
+    fn or_worse(self, other: Self) -> Self {
+        let weight = |status| match status {
+            Self::Pass => 0,
+            Self::Fail => 1,
+            Self::Untrusted => 2,
+            Self::Environment => 3,
+            Self::Usage => 4,
+            Self::Interrupted => 5,
+        };
+        if weight(other) > weight(self) { other } else { self }
+    }
+}
+
+impl From<ExitStatus> for ExitCode {
+    fn from(status: ExitStatus) -> Self {
+        Self::from(status.code())
+    }
+}
+
+/// Run a database migration before production does, and see what it locks, blocks, rewrites and breaks.
+#[derive(Debug, Parser)]
+#[command(name = "rehearsal", version, after_help = EXIT_CODES, propagate_version = true)]
+pub struct Arguments {
+    /// Say nothing but results and errors.
+    #[arg(short, long, global = true)]
+    pub quiet: bool,
+    /// Log what is done, to standard error (REHEARSAL_LOG takes a finer filter).
+    #[arg(short, long, global = true, conflicts_with = "quiet")]
+    pub verbose: bool,
+    #[command(subcommand)]
+    command: Command,
+}
+
+const EXIT_CODES: &str = "\
+Exit codes:
+  0    the verdict is pass
+  1    the verdict is fail (a migration that fails on the data is a verdict, too)
+  2    the command line or the scenario is wrong
+  3    the environment failed: no server, no Docker, disk full, restore failed
+  4    the measurement cannot be trusted or is incomplete
+  130  interrupted; the part that was done is reported";
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Rehearse scenarios: start a scratch server, fill it, migrate, measure, judge
+    Run(RunArguments),
+    /// Validate scenarios without a server; list pending migrations and their statements
+    Check {
+        /// Scenario files, or folders that have them
+        #[arg(required = true, value_name = "SCENARIO")]
+        scenarios: Vec<PathBuf>,
+    },
+    /// Render a saved run again
+    Report {
+        /// A run.json
+        #[arg(value_name = "RUN.json")]
+        run: PathBuf,
+        /// Where to, and in which format (text, json); `-` is standard output
+        #[arg(long, value_name = "FORMAT=PATH")]
+        report: Vec<Request>,
+    },
+    /// What a finding means, how it is measured, what to do instead
+    Explain {
+        /// The finding (`table-rewrite`); all of them are listed without one
+        #[arg(value_name = "CODE")]
+        code: Option<String>,
+    },
+    /// Which providers and server versions can be used here, and why not
+    Doctor,
+    /// Remove what killed runs left
+    Sweep,
+}
+
+/// What `rehearsal run` takes.
+#[derive(Debug, Args)]
+struct RunArguments {
+    /// Scenario files, or folders that have them
+    #[arg(required = true, value_name = "SCENARIO")]
+    scenarios: Vec<PathBuf>,
+    /// How to get the scratch server, against what the scenario says
+    #[arg(long, value_enum)]
+    provider: Option<ProviderWish>,
+    /// Write a report: text or json, to a file or (`-`) to standard output; may be given several times
+    #[arg(long, value_name = "FORMAT=PATH")]
+    report: Vec<Request>,
+    /// Write the record of each run into this folder (`run.json`, or the scenario's name if there are several)
+    #[arg(long, value_name = "DIR")]
+    out: Option<PathBuf>,
+    /// Multiply every number of rows that a scenario wishes
+    #[arg(long, value_name = "F", value_parser = positive)]
+    rows_scale: Option<f64>,
+    /// Leave the server running, and say how to reach it
+    #[arg(long)]
+    keep: bool,
+}
+
+fn positive(text: &str) -> Result<f64, String> {
+    match text.parse::<f64>() {
+        Ok(factor) if factor > 0.0 && factor.is_finite() => Ok(factor),
+        _ => Err("a number greater than 0".to_owned()),
+    }
+}
+
+/// Runs one command.
+///
+/// # Errors
+/// When the command line or what it names is wrong; everything else is a status.
+pub async fn execute(arguments: Arguments, printer: &Printer) -> anyhow::Result<ExitStatus> {
+    let cancel = CancellationToken::new();
+    match arguments.command {
+        Command::Run(run) => {
+            cancel_on_signals(&cancel);
+            Box::pin(run::run(&run, printer, &cancel)).await
+        }
+        Command::Check { scenarios } => check::check(&scenarios, printer),
+        Command::Report { run, report } => report::report(&run, &report, printer),
+        Command::Explain { code } => explain::explain(code.as_deref(), printer),
+        Command::Doctor => Ok(doctor::doctor(printer).await),
+        Command::Sweep => Ok(sweep::sweep(printer).await),
+    }
+}
+
+/// The first Ctrl-C or SIGTERM cancels, so that servers are stopped and the part that was done is reported; the
+/// second ends the program at once.
+fn cancel_on_signals(cancel: &CancellationToken) {
+    use tokio::signal::unix::{SignalKind, signal};
+    let cancel = cancel.clone();
+    let (Ok(mut interrupt), Ok(mut terminate)) = (signal(SignalKind::interrupt()), signal(SignalKind::terminate()))
+    else {
+        tracing::warn!("signals cannot be caught: Ctrl-C will leave the scratch server to `rehearsal sweep`");
+        return;
+    };
+    tokio::spawn(async move {
+        for first in [true, false] {
+            tokio::select! {
+                _ = interrupt.recv() => {}
+                _ = terminate.recv() => {}
+            }
+            if first {
+                cancel.cancel();
+            } else {
+                #[expect(clippy::exit, reason = "the user asked twice")]
+                std::process::exit(i32::from(ExitStatus::Interrupted.code()));
+            }
+        }
+    });
+}

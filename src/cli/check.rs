@@ -1,0 +1,166 @@
+//! `rehearsal check`: validates scenarios without a server and prints what would be done.
+
+use std::path::{Component, Path, PathBuf};
+
+use super::{ExitStatus, Printer};
+use crate::rehearse::{self, Pending, RehearseError, Work};
+use crate::report::style::shorten;
+use crate::run::{Bytes, Rows};
+use crate::scenario::{ProviderWish, Scenario, Tool, TransactionMode, discover};
+
+pub(super) fn check(paths: &[PathBuf], printer: &Printer) -> anyhow::Result<ExitStatus> {
+    let paths = discover(paths)?;
+    let width = printer.style().width;
+    let mut valid = 0;
+    for path in &paths {
+        match Scenario::load(path) {
+            Ok(scenario) => match describe(&scenario, width) {
+                Ok(text) => {
+                    printer.result(&(text + "\n"));
+                    valid += 1;
+                }
+                Err(error) => printer.failure(&error),
+            },
+            Err(error) => printer.diagnostics(&error),
+        }
+    }
+    printer.result(&summary(valid, paths.len()));
+    Ok(if valid == paths.len() { ExitStatus::Pass } else { ExitStatus::Usage })
+}
+
+/// The closing line.
+fn summary(valid: usize, all: usize) -> String {
+    match (valid, all) {
+        (1, 1) => "the scenario is valid".to_owned(),
+        (0, 1) => "the scenario is not valid".to_owned(),
+        (valid, all) if valid == all => format!("{all} scenarios are valid"),
+        (valid, all) => format!("{valid} of {all} scenarios are valid"),
+    }
+}
+
+/// What would be done, in the order in which it would be.
+fn describe(scenario: &Scenario, width: usize) -> Result<String, RehearseError> {
+    let work = rehearse::work(scenario)?;
+    let sets = rehearse::query_sets(scenario)?;
+    let mut lines = vec![format!("{}  ({})", scenario.title, from_here(&scenario.path).display())];
+    lines.push(format!("  server      {}", server(scenario)));
+    lines.push(format!("  snapshot    {}", snapshot(scenario)));
+    lines.push(format!("  queries     {} old, {} new", sets.old.len(), sets.new.len()));
+    match &work {
+        Work::Command { command } => lines.push(format!("  migrations  by `{command}`")),
+        Work::Files(files) => {
+            lines.push(format!("  migrations  {}", pending(scenario, files.len())));
+            lines.extend(files.iter().flat_map(|pending| file(pending, width)));
+        }
+    }
+    Ok(lines.join("\n") + "\n")
+}
+
+fn server(scenario: &Scenario) -> String {
+    let wish = &scenario.server;
+    let version = wish.version.as_deref().map_or_else(String::new, |version| format!(" {version}"));
+    let provider = match (wish.provider, &wish.image) {
+        (_, Some(image)) => format!("container {image}"),
+        (ProviderWish::Auto, None) => "container if Docker has one, else local".to_owned(),
+        (ProviderWish::Container, None) => "container".to_owned(),
+        (ProviderWish::Local, None) => "local".to_owned(),
+    };
+    let settings: Vec<String> = wish.settings.iter().map(|(name, value)| format!("{name} = {value}")).collect();
+    let settings = if settings.is_empty() { String::new() } else { format!(", {}", settings.join(", ")) };
+    format!("{}{version}, {provider}{settings}", scenario.engine)
+}
+
+fn snapshot(scenario: &Scenario) -> String {
+    let restored = scenario.snapshot.restore.iter().map(|path| {
+        let bytes = std::fs::metadata(path).map_or(0, |file| file.len());
+        format!("{} ({})", from_here(path).display(), Bytes(bytes))
+    });
+    let grown = scenario.snapshot.tables.iter().map(|table| format!("{} to {}", table.name, Rows(table.rows)));
+    let all: Vec<String> = restored.chain(grown).collect();
+    if all.is_empty() { "empty".to_owned() } else { all.join(", ") }
+}
+
+/// A file as it is named from the current folder; in full if the two have no folder in common.
+fn from_here(path: &Path) -> PathBuf {
+    let (Ok(full), Ok(here)) = (path.canonicalize(), Path::new(".").canonicalize()) else { return path.to_owned() };
+    let common = full.components().zip(here.components()).take_while(|(a, b)| a == b).count();
+    if common <= 1 {
+        return full;
+    }
+    let up = here.components().skip(common).map(|_| Component::ParentDir);
+    up.chain(full.components().skip(common)).collect()
+}
+
+fn pending(scenario: &Scenario, count: usize) -> String {
+    let after = scenario.migrations.applied_through.as_deref();
+    let after = after.map(|version| format!(" after {version}")).unwrap_or_default();
+    let mode = match &scenario.migrations.tool {
+        Tool::Sql { transaction: TransactionMode::File, .. } => "a transaction for each file",
+        Tool::Sql { transaction: TransactionMode::Statement, .. } => "a transaction for each statement",
+        Tool::Sql { transaction: TransactionMode::None, .. } => "in autocommit",
+        Tool::Command { .. } => "by a command",
+    };
+    format!("{count} pending{after}, {mode}")
+}
+
+fn file(pending: &Pending, width: usize) -> Vec<String> {
+    let mut lines = vec![format!("    {}", pending.file.name)];
+    lines.extend(pending.plan.notes.iter().map(|note| format!("      note: {note}")));
+    for group in &pending.plan.groups {
+        let last = group.statements.len().saturating_sub(1);
+        for (place, statement) in group.statements.iter().enumerate() {
+            let mark = match (group.transaction, place) {
+                (false, _) => ' ',
+                (true, 0) if last == 0 => '[',
+                (true, 0) => '┌',
+                (true, place) if place == last => '└',
+                (true, _) => '│',
+            };
+            let sql = statement.text.split_whitespace().collect::<Vec<_>>().join(" ");
+            lines.push(shorten(&format!("      {mark} {:>4}  {sql}", statement.line), width));
+        }
+    }
+    lines
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_catalogue_is_told_as_one_reads_it() {
+        let path = Path::new("scenarios/postgres/add-foreign-key/scenario.toml");
+        let text = describe(&Scenario::load(path).expect("it is checked in"), 60).expect("it can be rehearsed");
+        assert!(text.contains("  snapshot    scenarios/postgres/shop.sql (2."), "{text}");
+        assert!(text.contains(" kB), order_items to 300,000 rows\n"), "{text}");
+        assert!(text.contains("\n      [    1  ALTER TABLE order_items ADD CONSTRAINT order_…\n"), "{text}");
+    }
+
+    #[test]
+    fn files_are_named_from_the_current_folder_without_detours() {
+        let folder = Path::new(".").canonicalize().expect("it is there");
+        let name = folder.file_name().expect("it has a name");
+        for (path, shown) in [
+            (Path::new("./src/../Cargo.toml").to_owned(), "Cargo.toml"),
+            (Path::new("..").join(name).join("src/cli"), "src/cli"),
+            (folder.join("src"), "src"),
+            (Path::new("..").to_owned(), ".."),
+            (Path::new("/proc/../dev").to_owned(), "/dev"),
+            (Path::new("not/../there").to_owned(), "not/../there"),
+        ] {
+            assert_eq!(from_here(&path), Path::new(shown), "{path:?}");
+        }
+    }
+
+    #[test]
+    fn the_closing_line_counts() {
+        for ((valid, all), line) in [
+            ((1, 1), "the scenario is valid"),
+            ((0, 1), "the scenario is not valid"),
+            ((19, 19), "19 scenarios are valid"),
+            ((18, 19), "18 of 19 scenarios are valid"),
+        ] {
+            assert_eq!(summary(valid, all), line);
+        }
+    }
+}

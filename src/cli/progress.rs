@@ -1,0 +1,124 @@
+//! Showing a rehearsal while it runs: a line for each stage that is done, and below it a bar for the one that is not.
+
+use std::time::Duration;
+
+use indicatif::{ProgressBar, ProgressStyle};
+
+use super::printer::Printer;
+use crate::rehearse::event::{Event, Stage};
+use crate::run::{Migration, MigrationStatus, Millis, Rows};
+
+/// Listens to events and shows them on standard error.
+pub(super) struct Progress<'a> {
+    printer: &'a Printer,
+    bar: ProgressBar,
+    lines: bool,
+    pending: Vec<Migration>,
+    /// The line that tells of the stage that is running.
+    about: String,
+}
+
+impl<'a> Progress<'a> {
+    /// `lines` says whether each stage leaves a line; of many scenarios, each has one of its own in the end.
+    pub(super) fn new(printer: &'a Printer, lines: bool) -> Self {
+        let bar = if printer.moves() { ProgressBar::new_spinner() } else { ProgressBar::hidden() };
+        bar.set_style(spinner());
+        bar.enable_steady_tick(Duration::from_millis(120));
+        Self { printer, bar, lines, pending: Vec::new(), about: String::new() }
+    }
+
+    pub(super) fn listen(&mut self, event: &Event) {
+        match event {
+            Event::Begun(stage) => self.begin(match stage {
+                Stage::Server => "starting a scratch server",
+                Stage::Snapshot => "preparing the data",
+                Stage::Migrations => "running the old and the new queries",
+                Stage::Cleanup => "stopping the server",
+            }),
+            Event::Filling { what, done, total } => {
+                self.bar.set_style(bar());
+                self.bar.set_length(*total);
+                self.bar.set_position(*done);
+                self.bar.set_message(what.clone());
+            }
+            Event::Server(server) => {
+                self.about = format!("{} {} ({}, {})", server.engine, server.version, server.provider, server.origin);
+            }
+            Event::Snapshot(snapshot) => {
+                let largest = snapshot.tables.first().and_then(|table| Some((&table.name, table.rows?)));
+                let largest = largest.map(|(name, rows)| format!(", {name} with {}", Rows(rows))).unwrap_or_default();
+                let tables = match snapshot.tables.len() {
+                    1 => "1 table".to_owned(),
+                    count => format!("{count} tables"),
+                };
+                self.about = format!("{}: {tables}{largest}", snapshot.origin);
+            }
+            Event::Ended(Stage::Server, took) => self.done("server", *took),
+            Event::Ended(Stage::Snapshot, took) => self.done("data", *took),
+            Event::Pending(migrations) => self.pending.clone_from(migrations),
+            Event::MigrationBegun(index) => {
+                let name = self.pending.get(*index).map_or("", |migration| migration.name.as_str());
+                self.about = format!("{} of {}  {name}", index + 1, self.pending.len());
+                self.begin(&self.about.clone());
+            }
+            Event::StatementBegun(sql) => {
+                let sql: String = sql.split_whitespace().collect::<Vec<_>>().join(" ").chars().take(60).collect();
+                self.bar.set_message(format!("{}  {sql}", self.about));
+            }
+            Event::MigrationEnded(_, migration) => self.migrated(migration),
+            Event::Kept(how) => self.tell(how),
+            Event::QueriesBegun(at) => self.begin(&format!("running the queries ({at})")),
+            Event::Ended(Stage::Migrations | Stage::Cleanup, _)
+            | Event::Note(_)
+            | Event::StatementEnded(_)
+            | Event::Queries(_)
+            | Event::Overhead(_) => {}
+        }
+    }
+
+    fn begin(&mut self, what: &str) {
+        self.bar.set_style(spinner());
+        self.bar.set_message(what.to_owned());
+    }
+
+    fn migrated(&self, migration: &Migration) {
+        let how = match migration.status {
+            MigrationStatus::Applied => "applied",
+            MigrationStatus::Failed => "failed",
+            MigrationStatus::NotRun => "not run",
+        };
+        let took = migration.duration_ms.map(|took| format!("  {took}")).unwrap_or_default();
+        self.tell(&format!("{how:>10}  {}{took}", migration.name));
+    }
+
+    fn done(&self, what: &str, took: Duration) {
+        self.tell(&format!("{what:>10}  {}  {}", self.about, Millis(took)));
+    }
+
+    fn tell(&self, line: &str) {
+        if self.lines && self.printer.tells() {
+            self.bar.suspend(|| self.printer.status(line));
+        }
+    }
+}
+
+impl Drop for Progress<'_> {
+    fn drop(&mut self) {
+        self.bar.finish_and_clear();
+    }
+}
+
+fn spinner() -> ProgressStyle {
+    ProgressStyle::default_spinner().template("{spinner:>10}  {wide_msg} {elapsed}").unwrap_or_else(|_| plain())
+}
+
+fn bar() -> ProgressStyle {
+    ProgressStyle::default_bar()
+        .template("{percent:>9}%  {msg} [{wide_bar}] {eta}")
+        .unwrap_or_else(|_| plain())
+        .progress_chars("=> ")
+}
+
+fn plain() -> ProgressStyle {
+    ProgressStyle::default_bar()
+}

@@ -1,0 +1,10 @@
+//! What is pending, and how it is run, by tool.
+//!
+//! For the `sql` tool, [`files`] finds the versioned files of a folder, [`plan`] says how the statements of one are
+//! grouped into transactions, and [`sql`] sends them. [`command`] runs any program. Both go through the tap.
+
+pub mod command;
+pub mod files;
+pub mod plan;
+pub mod sql;
+mod version;

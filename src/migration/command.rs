@@ -1,0 +1,245 @@
+//! The `command` tool: any program that migrates, with `DATABASE_URL` and the `PG*` variables pointing at the tap.
+
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+use std::path::Path;
+use std::process::Stdio;
+use std::time::Duration;
+
+use nix::sys::signal::{Signal, killpg};
+use nix::unistd::Pid;
+use tokio::io::{AsyncRead, AsyncReadExt};
+use tokio::process::{Child, Command};
+
+use crate::server::{DATABASE, USER, libpq, processes};
+
+/// The variable that nearly every migration tool reads.
+const URL: &str = "DATABASE_URL";
+/// As much of a program's output is kept, from its end.
+const KEPT: usize = 64 * 1024;
+/// How long a program may take to end once it was asked to.
+const GRACE: Duration = Duration::from_secs(5);
+
+/// Why a command did not migrate.
+#[derive(Debug, thiserror::Error)]
+pub enum CommandError {
+    /// It could not be started.
+    #[error("`{command}` could not be started: {source}")]
+    NotStarted {
+        /// The command.
+        command: String,
+        /// Why.
+        source: std::io::Error,
+    },
+    /// It ended with a failure.
+    #[error("it ended with {status}{output}")]
+    Failed {
+        /// `exit status: 1`.
+        status: String,
+        /// The end of what it wrote, set off line by line.
+        output: String,
+    },
+    /// It took longer than it may.
+    #[error("it was stopped, since it had not ended after {} s ([migrations] timeout){output}", .limit.as_secs())]
+    TooLong {
+        /// The limit.
+        limit: Duration,
+        /// The end of what it wrote, set off line by line.
+        output: String,
+    },
+}
+
+/// Where the command shall connect.
+#[derive(Debug, Clone)]
+pub struct Target {
+    /// The tap.
+    pub address: SocketAddr,
+    /// The password, where the server asks for one.
+    pub password: Option<String>,
+}
+
+impl Target {
+    /// The value of `DATABASE_URL`.
+    fn url(&self) -> String {
+        let login = match &self.password {
+            Some(password) => format!("{USER}:{password}"),
+            None => USER.to_owned(),
+        };
+        format!("postgresql://{login}@{}/{DATABASE}?sslmode=disable", self.address)
+    }
+
+    /// A text that may be shown to anybody.
+    fn without_password(&self, text: &str) -> String {
+        self.password.as_deref().map_or_else(|| text.to_owned(), |password| text.replace(password, "***"))
+    }
+
+    /// The variables that libpq and nearly every migration tool read. TLS is off: the hop is loopback.
+    fn variables(&self) -> BTreeMap<&'static str, String> {
+        let mut variables = BTreeMap::from([
+            ("PGHOST", self.address.ip().to_string()),
+            ("PGPORT", self.address.port().to_string()),
+            ("PGUSER", USER.to_owned()),
+            ("PGDATABASE", DATABASE.to_owned()),
+            ("PGSSLMODE", "disable".to_owned()),
+        ]);
+        variables.extend(self.password.clone().map(|password| ("PGPASSWORD", password)));
+        variables
+    }
+}
+
+/// What came of a command.
+#[derive(Debug)]
+pub struct Outcome {
+    /// Whether it migrated.
+    pub result: Result<(), CommandError>,
+    /// How many processes it left running, which were ended.
+    pub left_running: usize,
+}
+
+/// Runs the command to its end.
+pub async fn run(
+    command: &str,
+    folder: &Path,
+    env: &BTreeMap<String, String>,
+    target: &Target,
+    limit: Duration,
+) -> Outcome {
+    let mut program = Command::new("sh");
+    program.arg("-c").arg(command).current_dir(folder).stdin(Stdio::null()).process_group(0);
+    program.stdout(Stdio::piped()).stderr(Stdio::piped());
+    let url = target.url();
+    libpq::forget(&mut program).envs(target.variables()).env(URL, &url).envs(env);
+    let not_started = |source| CommandError::NotStarted { command: command.to_owned(), source };
+    let child = match program.spawn() {
+        Ok(child) => child,
+        Err(source) => return Outcome { result: Err(not_started(source)), left_running: 0 },
+    };
+    let mut group = Group { pid: child.id().and_then(|id| i32::try_from(id).ok()), child, url };
+    let (stdout, stderr) = (group.child.stdout.take(), group.child.stderr.take());
+    let said = tokio::spawn(async move {
+        let (out, err) = tokio::join!(last_of(stdout), last_of(stderr));
+        [out, err].concat()
+    });
+    let ended = tokio::time::timeout(limit, group.child.wait()).await;
+    if ended.is_err() {
+        group.stop().await;
+    }
+    // What it left running in the background must not hold the pipes open, nor outlive it.
+    let left_running = group.end_rest();
+    let output = async || {
+        let said = tokio::time::timeout(GRACE, said).await.ok().and_then(Result::ok).unwrap_or_default();
+        set_off(&target.without_password(&said))
+    };
+    let result = match ended {
+        Err(_) => Err(CommandError::TooLong { limit, output: output().await }),
+        Ok(Err(source)) => Err(not_started(source)),
+        Ok(Ok(status)) if status.success() => Ok(()),
+        Ok(Ok(status)) => Err(CommandError::Failed { status: status.to_string(), output: output().await }),
+    };
+    Outcome { result, left_running }
+}
+
+/// A program with everything that it started. Dropping it kills them.
+struct Group {
+    pid: Option<i32>,
+    child: Child,
+    /// Where the tap is: no other process was started with this.
+    url: String,
+}
+
+impl Group {
+    async fn stop(&mut self) {
+        self.signal(Signal::SIGTERM);
+        if tokio::time::timeout(GRACE, self.child.wait()).await.is_err() {
+            self.signal(Signal::SIGKILL);
+            let _ = self.child.wait().await;
+        }
+    }
+
+    /// Ends what is left of it, also in sessions of its own, and says how much that was.
+    fn end_rest(&mut self) -> usize {
+        let left = processes::end_those_with(URL, &self.url);
+        self.signal(Signal::SIGKILL);
+        self.pid = None;
+        left
+    }
+
+    fn signal(&self, signal: Signal) {
+        if let Some(pid) = self.pid {
+            let _ = killpg(Pid::from_raw(pid), signal);
+        }
+    }
+}
+
+impl Drop for Group {
+    fn drop(&mut self) {
+        if self.pid.is_some() {
+            self.end_rest();
+        }
+    }
+}
+
+/// Reads a pipe to its end and keeps its last part.
+async fn last_of(pipe: Option<impl AsyncRead + Unpin>) -> String {
+    let Some(mut pipe) = pipe else { return String::new() };
+    let (mut kept, mut part) = (Vec::new(), [0; 8192]);
+    while let Ok(read @ 1..) = pipe.read(&mut part).await {
+        kept.extend_from_slice(&part[..read]);
+        if kept.len() > 2 * KEPT {
+            kept.drain(..kept.len() - KEPT);
+        }
+    }
+    String::from_utf8_lossy(&kept).into_owned()
+}
+
+/// The last lines of an output, each on a line of its own behind a bar.
+fn set_off(output: &str) -> String {
+    let lines: Vec<&str> = output.lines().filter(|line| !line.trim().is_empty()).collect();
+    let last = &lines[lines.len().saturating_sub(12)..];
+    last.iter().fold(String::new(), |text, line| text + "\n  | " + line)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A target that no other test has, in this process or another: what a command leaves running is known by it.
+    fn target(port: u16) -> Target {
+        let password = Some(format!("secret{}", std::process::id()));
+        Target { address: SocketAddr::from(([127, 0, 0, 1], port)), password }
+    }
+
+    async fn run_here(command: &str, target: &Target, limit: Duration) -> Outcome {
+        run(command, Path::new("/"), &BTreeMap::new(), target, limit).await
+    }
+
+    #[tokio::test]
+    async fn the_program_is_told_where_the_tap_is() {
+        let target = target(4321);
+        let url =
+            format!("postgresql://postgres:secret{}@127.0.0.1:4321/rehearsal?sslmode=disable", std::process::id());
+        let test = format!("test \"$PGHOST:$PGPORT\" = 127.0.0.1:4321 && test \"$DATABASE_URL\" = '{url}'");
+        run_here(&test, &target, GRACE).await.result.expect("the variables are set");
+    }
+
+    #[tokio::test]
+    async fn a_failure_shows_the_end_of_the_output_without_the_password() {
+        let command = "echo first; echo \"Traceback of $PGPASSWORD\" >&2; exit 3";
+        let error = run_here(command, &target(4322), GRACE).await.result.expect_err("it fails");
+        assert_eq!(error.to_string(), "it ended with exit status: 3\n  | first\n  | Traceback of ***");
+    }
+
+    #[tokio::test]
+    async fn a_program_that_hangs_is_stopped_with_its_children() {
+        let limit = Duration::from_millis(200);
+        let outcome = run_here("sleep 600 & sleep 600", &target(4323), limit).await;
+        assert!(matches!(outcome.result, Err(CommandError::TooLong { .. })));
+    }
+
+    #[cfg(target_os = "linux")]
+    #[tokio::test]
+    async fn a_process_in_a_session_of_its_own_is_ended_and_counted() {
+        let outcome = run_here("setsid sleep 600 & sleep 0.2", &target(4324), GRACE).await;
+        assert_eq!((outcome.result.is_ok(), outcome.left_running), (true, 1));
+    }
+}

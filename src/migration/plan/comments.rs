@@ -1,0 +1,108 @@
+//! Comments that say how a file is to be sent: our own, and the markers of tools that keep both ways in one file.
+//!
+//! Markers: `-- migrate:up [transaction:false]`, `-- migrate:down` (dbmate); `-- +goose Up`, `Down`, `NO TRANSACTION`,
+//! `StatementBegin`, `StatementEnd`; `-- +migrate Up [notransaction]`, `Down` (sql-migrate). Where a statement begins and ends
+//! is known without the statement markers, so these say nothing here.
+
+use super::PlanError;
+use crate::scenario::TransactionMode;
+use crate::sql::postgres::Script;
+use crate::sql::postgres::scanner::LineComment;
+
+/// What the comments of a file say.
+#[derive(Debug, Default)]
+pub(super) struct Comments {
+    /// What one transaction holds, if they say so.
+    pub(super) mode: Option<TransactionMode>,
+    /// Where a way forward (true) or back (false) begins, in order of lines.
+    sections: Vec<(u32, bool)>,
+    /// The text of the first marker of a way back.
+    down: Option<String>,
+}
+
+/// What a single comment says.
+enum Meaning {
+    Mode(TransactionMode),
+    Section { forward: bool, mode: Option<TransactionMode> },
+}
+
+pub(super) fn read(script: &Script) -> Result<Comments, PlanError> {
+    let mut comments = Comments::default();
+    let mut own = None;
+    let mut theirs = None;
+    let first = script.statements.first().map_or(u32::MAX, |statement| statement.line);
+    for comment in &script.comments {
+        if let Some(text) = comment.text.strip_prefix("rehearsal:") {
+            let mode = directive(text.trim(), comment.line)?;
+            if comment.line >= first || comment.in_statement {
+                return Err(PlanError::LateDirective { line: comment.line });
+            }
+            if own.replace(mode).is_some_and(|earlier| earlier != mode) {
+                return Err(PlanError::Contradiction { line: comment.line });
+            }
+        }
+        match marker(&comment.text) {
+            Some(Meaning::Mode(mode)) => theirs = Some(mode),
+            Some(Meaning::Section { forward, mode }) => {
+                comments.begin_section(comment, forward)?;
+                if forward {
+                    theirs = mode.or(theirs);
+                }
+            }
+            None => {}
+        }
+    }
+    comments.mode = own.or(theirs);
+    Ok(comments)
+}
+
+impl Comments {
+    /// Whether a line belongs to the way forward. A file without markers has no way back in it.
+    pub(super) fn is_forward(&self, line: u32) -> bool {
+        let section = self.sections.iter().rev().find(|(begins, _)| *begins <= line);
+        section.is_none_or(|&(_, forward)| forward)
+    }
+
+    /// What is left out because of them.
+    pub(super) fn note(&self) -> Option<String> {
+        self.down.as_ref().map(|marker| format!("What follows `-- {marker}` is the way back; it is not sent."))
+    }
+
+    fn begin_section(&mut self, comment: &LineComment, forward: bool) -> Result<(), PlanError> {
+        if comment.in_statement {
+            return Err(PlanError::MarkerInStatement { line: comment.line, text: comment.text.clone() });
+        }
+        self.sections.push((comment.line, forward));
+        if !forward {
+            self.down.get_or_insert_with(|| comment.text.clone());
+        }
+        Ok(())
+    }
+}
+
+/// What stands behind `-- rehearsal:`.
+fn directive(text: &str, line: u32) -> Result<TransactionMode, PlanError> {
+    match text.split_once('=').map(|(key, value)| (key.trim(), value.trim())) {
+        None if text == "no-transaction" => Ok(TransactionMode::None),
+        Some(("transaction", "file")) => Ok(TransactionMode::File),
+        Some(("transaction", "statement")) => Ok(TransactionMode::Statement),
+        Some(("transaction", "none")) => Ok(TransactionMode::None),
+        _ => Err(PlanError::UnknownDirective { line, text: text.to_owned() }),
+    }
+}
+
+/// What another tool's marker says; `None` for any other comment.
+fn marker(text: &str) -> Option<Meaning> {
+    let text = text.to_ascii_lowercase();
+    let mut words = text.split_whitespace();
+    let section = |forward, mode| Some(Meaning::Section { forward, mode });
+    let none_if = |found: bool| found.then_some(TransactionMode::None);
+    match (words.next()?, words.next()) {
+        ("migrate:up", option) => section(true, none_if(option == Some("transaction:false"))),
+        ("+migrate", Some("up")) => section(true, none_if(words.next() == Some("notransaction"))),
+        ("+goose", Some("up")) => section(true, None),
+        ("+goose" | "+migrate", Some("down")) | ("migrate:down", _) => section(false, None),
+        ("+goose", Some("no")) if words.next() == Some("transaction") => Some(Meaning::Mode(TransactionMode::None)),
+        _ => None,
+    }
+}

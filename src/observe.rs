@@ -1,0 +1,3 @@
+//! What one statement did: locks, blocking, rewrites, counters.
+
+pub mod postgres;

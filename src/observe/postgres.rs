@@ -1,0 +1,265 @@
+//! Observing PostgreSQL: sessions of our own beside the tool's, and what they see at statement boundaries.
+//!
+//! The [`Observer`] has two sessions: one asks at boundaries, one samples. For each connection through the tap there
+//! is a [`watch::Watch`]. Between [`Observer::begin_migration`] and [`Observer::end_migration`] everything that any
+//! connection does belongs to one migration.
+
+pub mod ask;
+mod catalog;
+mod holds;
+mod inside;
+pub mod lock_mode;
+mod sampler;
+pub mod watch;
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+use tokio_postgres::{Config, Statement as Prepared};
+
+use crate::run::{Blocking, Millis, Overhead, Removed, Statement};
+use crate::server::session::Session;
+use ask::{Ask, AskError, Outside};
+use catalog::{Catalog, Statistics};
+use holds::{Hold, Pause};
+
+/// What the observer tells while a migration runs, for whoever shows progress.
+#[derive(Debug, Clone)]
+pub enum Activity {
+    /// A statement was forwarded to the server.
+    Begun {
+        /// Its text.
+        sql: String,
+    },
+    /// The server has answered it.
+    Ended {
+        /// How long it took.
+        duration: Duration,
+    },
+}
+
+/// Who listens to [`Activity`].
+pub type Listener = Box<dyn Fn(Activity) + Send + Sync>;
+
+/// Watches a scratch server while migrations run on it.
+pub struct Observer {
+    control: Session,
+    sampling: Session,
+    locks: Prepared,
+    sample: Prepared,
+    /// `SHOW server_version_num`.
+    version: u32,
+    /// Whether utility commands may use parallel workers, whose reads are not counted with the backend's.
+    parallel: bool,
+    listener: Listener,
+    record: Mutex<Record>,
+}
+
+impl std::fmt::Debug for Observer {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Observer").field("version", &self.version).finish_non_exhaustive()
+    }
+}
+
+/// What was observed of the migration that is running, and what is needed to go on.
+#[derive(Default)]
+struct Record {
+    /// The database before all pending migrations.
+    initial: Catalog,
+    /// As other sessions saw it last.
+    committed: Arc<Catalog>,
+    /// Whether counters of `committed` are older than what was counted since.
+    stale: bool,
+    /// As they saw it when the statement that is running began.
+    earlier: Arc<Catalog>,
+    /// Columns of every table before this migration, by table name.
+    columns: BTreeMap<String, BTreeSet<String>>,
+    statements: Vec<Statement>,
+    /// When the first statement began and the last ended.
+    span: Option<(Instant, Instant)>,
+    holds: Vec<Hold>,
+    pauses: Vec<Pause>,
+    /// The line of the file from which the next statement is sent.
+    line: Option<u32>,
+    connections: u32,
+    /// The end of the write-ahead log when the last boundary had been observed.
+    wal_end: u64,
+    samples: u64,
+    held_back: Vec<Duration>,
+    /// The first failure to observe, after which figures are not to be trusted.
+    trouble: Option<String>,
+}
+
+/// What was observed of one migration.
+#[derive(Debug)]
+pub struct Observation {
+    /// Its statements.
+    pub statements: Vec<Statement>,
+    /// From the first statement's begin to the last one's end, without the tap's pauses.
+    pub duration: Option<Millis>,
+    /// Whom it shut out.
+    pub blocking: Vec<Blocking>,
+    /// What it took away.
+    pub removed: Vec<Removed>,
+}
+
+/// Why observing cannot begin or go on.
+#[derive(Debug, thiserror::Error)]
+pub enum ObserveError {
+    /// The observer's session failed.
+    #[error("the observer could not ask the server: {}", crate::server::session::message(.0))]
+    Sql(#[from] tokio_postgres::Error),
+    /// A question was not answered.
+    #[error(transparent)]
+    Ask(#[from] AskError),
+    /// The server is older than what this was checked on.
+    #[error("PostgreSQL {0} is older than 14, the oldest version that can be observed")]
+    TooOld(String),
+}
+
+impl Observer {
+    /// Opens the observer's sessions and reads the database as it is before all migrations.
+    pub async fn start(config: &Config, listener: Listener) -> Result<Arc<Self>, ObserveError> {
+        let control = Session::open(config).await?;
+        let sampling = Session::open(config).await?;
+        let version: String = control.client.query_one("SHOW server_version_num", &[]).await?.get(0);
+        let version: u32 = version.parse().unwrap_or(0);
+        if version < 140_000 {
+            let shown: String = control.client.query_one("SHOW server_version", &[]).await?.get(0);
+            return Err(ObserveError::TooOld(shown));
+        }
+        // Sizes are asked of relations that another connection of the tool may have locked: do not wait for it.
+        control.client.batch_execute("SET lock_timeout = '200ms'; SET jit = off").await?;
+        if version >= 150_000 {
+            control.client.batch_execute("SET stats_fetch_consistency = none").await?;
+        }
+        let workers: String = control.client.query_one("SHOW max_parallel_maintenance_workers", &[]).await?.get(0);
+        let observer = Self {
+            locks: control.client.prepare(&sampler::query(true)).await?,
+            sample: sampling.client.prepare(&sampler::query(true)).await?,
+            control,
+            sampling,
+            version,
+            parallel: workers != "0",
+            listener,
+            record: Mutex::new(Record::default()),
+        };
+        let initial = observer.read_committed().await?;
+        observer.record().initial = initial;
+        Ok(Arc::new(observer))
+    }
+
+    /// From here on, everything belongs to the next migration.
+    pub async fn begin_migration(&self) -> Result<(), ObserveError> {
+        let columns = self.columns().await?;
+        let committed = Arc::new(self.read_committed().await?);
+        let wal_end = self.wal_end().await?;
+        let mut record = self.record();
+        record.columns = columns;
+        record.committed = committed;
+        record.stale = false;
+        record.wal_end = wal_end;
+        record.statements.clear();
+        record.holds.clear();
+        record.pauses.clear();
+        record.span = None;
+        record.line = None;
+        Ok(())
+    }
+
+    /// Says from which line of a file the next statement comes; `None` for one that is in no file.
+    pub fn next_line(&self, line: Option<u32>) {
+        self.record().line = line;
+    }
+
+    /// Ends the migration and gives what was observed of it.
+    pub async fn end_migration(&self) -> Result<Observation, ObserveError> {
+        let columns = self.columns().await?;
+        let now = self.read_committed().await?;
+        let mut record = self.record();
+        let removed = removed(&record.columns, &columns);
+        let earlier = Arc::clone(&record.committed);
+        let names = [&now, &*earlier, &record.initial];
+        let blocking = holds::blocking(&record.holds, &record.pauses, &record.initial, &names);
+        let duration = record.span.map(|(from, to)| {
+            let paused: Duration =
+                record.pauses.iter().map(|pause| pause.to.min(to).saturating_duration_since(pause.from)).sum();
+            to.saturating_duration_since(from).saturating_sub(paused).into()
+        });
+        Ok(Observation { statements: std::mem::take(&mut record.statements), duration, blocking, removed })
+    }
+
+    /// What was observed so far of a migration that cannot be ended, since the server is gone.
+    pub fn abandon(&self) -> Vec<Statement> {
+        std::mem::take(&mut self.record().statements)
+    }
+
+    /// What observing cost.
+    pub fn overhead(&self) -> Overhead {
+        let record = self.record();
+        let total: Duration = record.held_back.iter().sum();
+        let count = u32::try_from(record.held_back.len()).unwrap_or(u32::MAX);
+        Overhead {
+            per_statement_ms: (count > 0).then(|| Millis(total / count.max(1))),
+            held_back_ms: Some(total.into()),
+            sampler_ms: Some(sampler::SHORTEST.into()),
+            samples: record.samples,
+            note: "this time is taken out of holds and durations".to_owned(),
+        }
+    }
+
+    /// The first failure to observe, after which the figures are not to be trusted.
+    pub fn trouble(&self) -> Option<String> {
+        self.record().trouble.clone()
+    }
+
+    fn record(&self) -> MutexGuard<'_, Record> {
+        self.record.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Whether counters of a transaction can be told from those before it: reporting can be forced since 15.
+    fn counts_transactions(&self) -> bool {
+        self.version >= 150_000
+    }
+
+    async fn read_committed(&self) -> Result<Catalog, AskError> {
+        Catalog::read(&mut Outside(&self.control.client), Statistics::Reported).await
+    }
+
+    /// Where the write-ahead log ends, in bytes since its beginning.
+    async fn wal_end(&self) -> Result<u64, AskError> {
+        let sql = "SELECT pg_catalog.pg_wal_lsn_diff(pg_catalog.pg_current_wal_insert_lsn(), '0/0')";
+        let rows = Outside(&self.control.client).ask(sql).await?;
+        Ok(rows.first().and_then(|row| row.first()?.as_deref()?.parse().ok()).unwrap_or(0))
+    }
+
+    /// The columns of every table and view, by their names.
+    async fn columns(&self) -> Result<BTreeMap<String, BTreeSet<String>>, AskError> {
+        let sql = "SELECT pg_catalog.quote_ident(n.nspname) || '.' || pg_catalog.quote_ident(c.relname), a.attname \
+                   FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace \
+                   LEFT JOIN pg_catalog.pg_attribute a ON a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped \
+                   WHERE c.relkind IN ('r', 'p', 'm', 'v', 'f') AND c.oid >= 16384";
+        let mut columns: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
+        for row in Outside(&self.control.client).ask(sql).await? {
+            if let [Some(table), column] = row.as_slice() {
+                columns.entry(table.clone()).or_default().extend(column.clone());
+            }
+        }
+        Ok(columns)
+    }
+}
+
+/// Tables and columns that are there in `before` and not in `after`. A renamed one counts: queries name names.
+fn removed(before: &BTreeMap<String, BTreeSet<String>>, after: &BTreeMap<String, BTreeSet<String>>) -> Vec<Removed> {
+    let mut removed = Vec::new();
+    for (table, columns) in before {
+        match after.get(table) {
+            None => removed.push(Removed { table: table.clone(), column: None }),
+            Some(left) => removed.extend(
+                columns.difference(left).map(|column| Removed { table: table.clone(), column: Some(column.clone()) }),
+            ),
+        }
+    }
+    removed
+}

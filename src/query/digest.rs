@@ -1,0 +1,147 @@
+//! What the rows of a result say, in a few bytes, whatever their order and however many they are.
+//!
+//! Every value is hashed; the hashes of the values of a row are hashed again; those of the rows are added up. Equal sums
+//! mean equal multisets of rows, short of an accident of 1 in 2^64. Digests are compared within one process only.
+
+use std::hash::{DefaultHasher, Hash, Hasher};
+
+/// The rows of a result, seen through the columns of a reference: those of the result itself, or of an earlier one that
+/// it is to be compared with.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Digest {
+    /// How many rows there were.
+    pub(super) rows: u64,
+    /// The rows, cut down to the columns of the reference; `None` if one of those columns is not there.
+    pub(super) whole: Option<u128>,
+    /// The values of each column of the reference; `None` if it is not there.
+    pub(super) columns: Vec<Option<u128>>,
+}
+
+impl Digest {
+    /// Whether the rows say the same in the columns that both have. Where a column is gone, the columns that are left are
+    /// compared one by one: values that only changed places between rows are then not noticed.
+    pub(super) fn agrees(&self, other: &Self) -> bool {
+        let same = |(a, b): (&Option<u128>, &Option<u128>)| a.is_none() || b.is_none() || a == b;
+        self.rows == other.rows
+            && match (self.whole, other.whole) {
+                (Some(a), Some(b)) => a == b,
+                _ => self.columns.iter().zip(&other.columns).all(same),
+            }
+    }
+}
+
+/// Takes in rows one by one.
+#[derive(Debug)]
+pub(super) struct Digester {
+    /// For each column of the reference: where it is in the rows.
+    places: Vec<Option<usize>>,
+    digest: Digest,
+}
+
+impl Digester {
+    /// For rows with columns of these names. Columns that share a name are told apart by their order.
+    pub(super) fn new<'n>(names: &[&'n str], reference: &[&'n str]) -> Self {
+        let mut taken = vec![false; names.len()];
+        let mut place = |wanted: &&str| {
+            let at = (0..names.len()).find(|&at| !taken[at] && names[at] == *wanted)?;
+            taken[at] = true;
+            Some(at)
+        };
+        let places: Vec<_> = reference.iter().map(&mut place).collect();
+        let whole = places.iter().all(Option::is_some).then_some(0);
+        let columns = places.iter().map(|place| place.map(|_| 0)).collect();
+        Self { places, digest: Digest { rows: 0, whole, columns } }
+    }
+
+    /// Takes in a row, given a way to its values in text form.
+    pub(super) fn row<'v>(&mut self, value: impl Fn(usize) -> Option<&'v str>) {
+        let mut row = DefaultHasher::new();
+        for (place, sum) in self.places.iter().zip(&mut self.digest.columns) {
+            if let (Some(place), Some(sum)) = (place, sum) {
+                let cell = hash(value(*place));
+                *sum = sum.wrapping_add(u128::from(cell));
+                row.write_u64(cell);
+            }
+        }
+        if let Some(whole) = &mut self.digest.whole {
+            *whole = whole.wrapping_add(u128::from(row.finish()));
+        }
+        self.digest.rows += 1;
+    }
+
+    /// The digest of the rows that were taken in. `touched` is what the server says: for a statement that changes rows
+    /// and returns none, how many it changed.
+    pub(super) fn finish(mut self, touched: u64) -> Digest {
+        self.digest.rows = self.digest.rows.max(touched);
+        self.digest
+    }
+}
+
+fn hash(value: Option<&str>) -> u64 {
+    let mut hasher = DefaultHasher::new();
+    value.hash(&mut hasher);
+    hasher.finish()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn digest(names: &[&str], reference: &[&str], rows: &[&[Option<&str>]]) -> Digest {
+        let mut digester = Digester::new(names, reference);
+        for row in rows {
+            digester.row(|at| row[at]);
+        }
+        digester.finish(0)
+    }
+
+    const AB: &[&str] = &["a", "b"];
+    const ROWS: &[&[Option<&str>]] = &[&[Some("1"), Some("x")], &[Some("2"), None]];
+
+    #[test]
+    fn the_order_of_rows_says_nothing() {
+        let turned: Vec<_> = ROWS.iter().rev().copied().collect();
+        assert!(digest(AB, AB, ROWS).agrees(&digest(AB, AB, &turned)));
+    }
+
+    #[test]
+    fn other_values_are_noticed() {
+        let before = digest(AB, AB, ROWS);
+        for other in [
+            &[&[Some("1"), Some("x")][..], &[Some("2"), Some("")]][..],
+            &[&[Some("1"), None], &[Some("2"), Some("x")]],
+            &[&[Some("1"), Some("x")], &[Some("1"), Some("x")]],
+            &[&[Some("x"), Some("1")], &[None, Some("2")]],
+            &[&[Some("1"), Some("x")]],
+        ] {
+            assert!(!before.agrees(&digest(AB, AB, other)), "{other:?}");
+        }
+    }
+
+    #[test]
+    fn a_new_column_is_looked_past() {
+        let wider: &[&[_]] = &[&[Some("z"), Some("1"), Some("x")], &[Some("z"), Some("2"), None]];
+        assert!(digest(AB, AB, ROWS).agrees(&digest(&["new", "a", "b"], AB, wider)));
+        let other: &[&[_]] = &[&[Some("z"), Some("1"), None], &[Some("z"), Some("2"), Some("x")]];
+        assert!(!digest(AB, AB, ROWS).agrees(&digest(&["new", "a", "b"], AB, other)));
+    }
+
+    #[test]
+    fn of_a_result_that_lost_a_column_the_others_are_compared() {
+        let before = digest(AB, AB, ROWS);
+        assert!(before.agrees(&digest(&["b"], AB, &[&[None], &[Some("x")]])));
+        assert!(!before.agrees(&digest(&["b"], AB, &[&[None], &[Some("y")]])));
+    }
+
+    #[test]
+    fn columns_of_one_name_are_told_apart_by_their_order() {
+        let names = &["id", "id"];
+        let before = digest(names, names, &[&[Some("1"), Some("2")]]);
+        assert!(!before.agrees(&digest(names, names, &[&[Some("2"), Some("1")]])));
+    }
+
+    #[test]
+    fn a_statement_without_rows_counts_those_it_touched() {
+        assert_eq!(Digester::new(&[], &[]).finish(7).rows, 7);
+    }
+}

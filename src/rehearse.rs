@@ -1,0 +1,286 @@
+//! One rehearsal: the stages in order, the events that they send, and who stops them.
+//!
+//! Everything that can be found wrong without a server is found before one is started. Cancelling drops the stage
+//! that is running; the server is then stopped all the same, and what was measured until then stays in the record.
+
+pub mod event;
+mod migrate;
+
+use std::path::PathBuf;
+use std::time::Instant;
+
+use tokio_util::sync::CancellationToken;
+
+use crate::migration::command::Target;
+use crate::migration::files::{self, FilesError, MigrationFile};
+use crate::migration::plan::{self, Plan, PlanError};
+use crate::observe::postgres::ObserveError;
+use crate::query::{self, LoadError, QueryError, Sets};
+use crate::run::{Cache, QuerySet, SnapshotFacts};
+use crate::scenario::{ProviderWish, Scenario, SnapshotWish, Tool};
+use crate::server::{DATABASE, Server, ServerError, container, sweep};
+use crate::snapshot::{self, Progress, SnapshotError};
+use event::{Event, Events, Stage};
+
+/// What the command line says beside the scenario.
+#[derive(Debug, Clone, Default)]
+pub struct Options {
+    /// How the server is to be had, against the scenario.
+    pub provider: Option<ProviderWish>,
+    /// Every wished number of rows is multiplied by this.
+    pub rows_scale: Option<f64>,
+    /// Leave the server running at the end.
+    pub keep: bool,
+}
+
+/// A pending migration and how it is sent.
+#[derive(Debug, Clone)]
+pub struct Pending {
+    /// The file.
+    pub file: MigrationFile,
+    /// Its statements in their transactions.
+    pub plan: Plan,
+}
+
+/// What will be applied.
+#[derive(Debug, Clone)]
+pub enum Work {
+    /// Files, sent by us.
+    Files(Vec<Pending>),
+    /// One command.
+    Command {
+        /// Handed to `sh -c`.
+        command: String,
+    },
+}
+
+/// Why a rehearsal did not go to its end.
+#[derive(Debug, thiserror::Error)]
+pub enum RehearseError {
+    /// The folder of migrations.
+    #[error(transparent)]
+    Files(#[from] FilesError),
+    /// A migration file.
+    #[error("{}: {source}", path.display())]
+    Plan {
+        /// Which.
+        path: PathBuf,
+        /// What is wrong with it.
+        source: PlanError,
+    },
+    /// A migration file that cannot be read.
+    #[error("cannot read {}: {source}", path.display())]
+    Read {
+        /// Which.
+        path: PathBuf,
+        /// Why.
+        source: std::io::Error,
+    },
+    /// A file of queries.
+    #[error(transparent)]
+    Queries(#[from] LoadError),
+    /// Running the queries.
+    #[error(transparent)]
+    Query(#[from] QueryError),
+    /// The server.
+    #[error(transparent)]
+    Server(#[from] ServerError),
+    /// The data.
+    #[error(transparent)]
+    Snapshot(#[from] SnapshotError),
+    /// The observer.
+    #[error(transparent)]
+    Observe(#[from] ObserveError),
+    /// The tap.
+    #[error("the tap could not listen on a port of this machine: {0}")]
+    Tap(std::io::Error),
+    /// The server went away while it was needed.
+    #[error("the scratch server is gone: it ended or was killed{log}")]
+    ServerGone {
+        /// The end of its log, set off.
+        log: String,
+    },
+    /// What was measured cannot be trusted.
+    #[error("the measurement cannot be trusted: {0}")]
+    Untrusted(String),
+    /// The user stopped it.
+    #[error("interrupted")]
+    Interrupted,
+}
+
+/// Reads what is pending, without a server.
+pub fn work(scenario: &Scenario) -> Result<Work, RehearseError> {
+    match &scenario.migrations.tool {
+        Tool::Command { command, .. } => Ok(Work::Command { command: command.clone() }),
+        Tool::Sql { path, transaction } => {
+            let files = files::pending(path, scenario.migrations.applied_through.as_deref())?;
+            let pending = files.into_iter().map(|file| {
+                let read = |source| RehearseError::Read { path: file.path.clone(), source };
+                let text = std::fs::read_to_string(&file.path).map_err(read)?;
+                let plan = plan::plan(&text, file.transaction.unwrap_or(*transaction))
+                    .map_err(|source| RehearseError::Plan { path: file.path.clone(), source })?;
+                Ok(Pending { file, plan })
+            });
+            Ok(Work::Files(pending.collect::<Result<_, RehearseError>>()?))
+        }
+    }
+}
+
+/// Reads the query sets, without a server.
+pub fn query_sets(scenario: &Scenario) -> Result<Sets, RehearseError> {
+    Ok(Sets {
+        old: query::load(&scenario.queries.old, &scenario.folder, QuerySet::Old)?,
+        new: query::load(&scenario.queries.new, &scenario.folder, QuerySet::New)?,
+    })
+}
+
+/// Rehearses a scenario. What is measured goes to `events`, also when this returns an error.
+pub async fn rehearse(
+    scenario: &Scenario,
+    options: &Options,
+    events: &Events,
+    cancel: &CancellationToken,
+) -> Result<(), RehearseError> {
+    let work = work(scenario)?;
+    let sets = query_sets(scenario)?;
+    let server = until_cancelled(cancel, Box::pin(start_server(scenario, options, events))).await;
+    if matches!(server, Err(RehearseError::Interrupted)) {
+        container::remove_own().await;
+    }
+    let server = server?;
+    let result = {
+        let ended = async {
+            server.ended().await;
+            // The stage that is running will notice, and say what it lost.
+            std::future::pending::<()>().await;
+        };
+        tokio::select! {
+            result = Box::pin(stages(scenario, options, events, &server, &work, sets, cancel)) => result,
+            () = ended => Ok(()),
+        }
+    };
+    let result = explain_loss(result, &server).await;
+    if options.keep && result.is_ok() {
+        events.send(Event::Kept(keep(server)));
+        return result;
+    }
+    let began = Instant::now();
+    events.send(Event::Begun(Stage::Cleanup));
+    let stopped = server.stop().await;
+    events.send(Event::Ended(Stage::Cleanup, began.elapsed()));
+    result?;
+    Ok(stopped?)
+}
+
+async fn until_cancelled<T>(
+    cancel: &CancellationToken,
+    stage: impl Future<Output = Result<T, RehearseError>>,
+) -> Result<T, RehearseError> {
+    tokio::select! {
+        () = cancel.cancelled() => Err(RehearseError::Interrupted),
+        result = stage => result,
+    }
+}
+
+/// A failure while the server is no longer there is the server's, whatever it looked like.
+async fn explain_loss(result: Result<(), RehearseError>, server: &Server) -> Result<(), RehearseError> {
+    match result {
+        Err(RehearseError::Interrupted) | Ok(()) => result,
+        Err(error) if server.answers().await => Err(error),
+        Err(_) => Err(RehearseError::ServerGone { log: server.log_tail().await }),
+    }
+}
+
+/// Lets the server run on, and says how to reach it (a password may be in it) and how to be rid of it.
+fn keep(server: Server) -> String {
+    let reach = server.reach();
+    std::mem::forget(server);
+    format!("the server was kept: {reach}; `rehearsal sweep` removes it")
+}
+
+async fn start_server(scenario: &Scenario, options: &Options, events: &Events) -> Result<Server, RehearseError> {
+    let began = Instant::now();
+    events.send(Event::Begun(Stage::Server));
+    for removed in sweep::sweep(false).await.0 {
+        events.note(format!("removed what a killed run left: {removed}"));
+    }
+    let server = Server::start(&scenario.server, options.provider, options.keep).await?;
+    for note in &server.notes {
+        events.note(note);
+    }
+    events.send(Event::Server(server.facts().await?));
+    events.send(Event::Ended(Stage::Server, began.elapsed()));
+    Ok(server)
+}
+
+async fn stages(
+    scenario: &Scenario,
+    options: &Options,
+    events: &Events,
+    server: &Server,
+    work: &Work,
+    sets: Sets,
+    cancel: &CancellationToken,
+) -> Result<(), RehearseError> {
+    until_cancelled(cancel, fill(&scaled(&scenario.snapshot, options.rows_scale), events, server)).await?;
+    let began = Instant::now();
+    events.send(Event::Begun(Stage::Migrations));
+    migrate::migrate(scenario, events, server, work, sets, cancel).await?;
+    events.send(Event::Ended(Stage::Migrations, began.elapsed()));
+    Ok(())
+}
+
+/// Restores and grows the data, with the server set for speed until it is done.
+async fn fill(wish: &SnapshotWish, events: &Events, server: &Server) -> Result<(), RehearseError> {
+    let began = Instant::now();
+    events.send(Event::Begun(Stage::Snapshot));
+    server.begin_filling().await?;
+    let listen = |progress: Progress<'_>| events.send(filling(progress));
+    let prepared = snapshot::prepare(&server.config(DATABASE), wish, server, &listen).await?;
+    server.end_filling().await?;
+    // Again, since only now it has the settings that it is measured with.
+    events.send(Event::Server(server.facts().await?));
+    for note in &prepared.notes {
+        events.note(note);
+    }
+    events.send(Event::Snapshot(SnapshotFacts {
+        origin: prepared.origin.to_owned(),
+        cache: Cache::Off,
+        duration_ms: began.elapsed().into(),
+        tables: prepared.tables,
+    }));
+    events.send(Event::Ended(Stage::Snapshot, began.elapsed()));
+    Ok(())
+}
+
+fn filling(progress: Progress<'_>) -> Event {
+    match progress {
+        Progress::Bytes { file, done, total } => Event::Filling {
+            what: format!("restoring {}", file.file_name().unwrap_or_default().display()),
+            done,
+            total,
+        },
+        Progress::Rows { table, done, total } => Event::Filling { what: format!("growing {table}"), done, total },
+    }
+}
+
+fn scaled(wish: &SnapshotWish, scale: Option<f64>) -> SnapshotWish {
+    let mut wish = wish.clone();
+    if let Some(scale) = scale {
+        for table in &mut wish.tables {
+            #[expect(
+                clippy::cast_possible_truncation,
+                clippy::cast_sign_loss,
+                reason = "a number of rows, times a positive scale"
+            )]
+            let rows = (table.rows as f64 * scale).round() as u64;
+            table.rows = rows;
+        }
+    }
+    wish
+}
+
+/// Where the tool under the tap connects.
+fn target(tap: &crate::tap::Tap, server: &Server) -> Target {
+    Target { address: tap.address(), password: server.password().map(str::to_owned) }
+}

@@ -1,0 +1,193 @@
+//! The stage that measures: queries before, each pending migration through the tap with queries between, queries after.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio_util::sync::CancellationToken;
+
+use super::event::{Event, Events};
+use super::{Pending, RehearseError, Work, target, until_cancelled};
+use crate::migration::command::{self, Target};
+use crate::migration::sql;
+use crate::observe::postgres::{Activity, Observation, Observer};
+use crate::query::{Rehearsal, Sets};
+use crate::run::{Migration, MigrationStatus};
+use crate::scenario::{Scenario, Tool};
+use crate::server::{DATABASE, Server};
+use crate::tap::Tap;
+
+/// The query point before all migrations, and the one after the last.
+const BEFORE: &str = "before";
+const AFTER: &str = "after";
+
+/// How long after the tool was stopped the server may take to be done with it.
+const SETTLING: Duration = Duration::from_millis(50);
+
+/// Applies everything that is pending and runs the query sets around it.
+pub(super) async fn migrate(
+    scenario: &Scenario,
+    events: &Events,
+    server: &Server,
+    work: &Work,
+    sets: Sets,
+    cancel: &CancellationToken,
+) -> Result<(), RehearseError> {
+    let config = server.config(DATABASE);
+    let pending = pending(scenario, work);
+    events.send(Event::Pending(pending.clone()));
+    events.send(Event::QueriesBegun(BEFORE.to_owned()));
+    let before = async { Ok(Rehearsal::before(config.clone(), sets).await?) };
+    let (mut queries, results) = until_cancelled(cancel, before).await?;
+    events.send(Event::Queries(results));
+    for note in queries.notes() {
+        events.note(note);
+    }
+    let heard = events.clone();
+    let listener = Box::new(move |activity| match activity {
+        Activity::Begun { sql } => heard.send(Event::StatementBegun(sql)),
+        Activity::Ended { duration } => heard.send(Event::StatementEnded(duration)),
+    });
+    let observer = Observer::start(&config, listener).await?;
+    let tap = Tap::start(server.endpoint(), Arc::clone(&observer)).await.map_err(RehearseError::Tap)?;
+    let stage = Applying { scenario, events, observer: &observer, target: target(&tap, server), work, cancel };
+    let result = stage.all(pending, &mut queries).await;
+    events.send(Event::Overhead(observer.overhead()));
+    result?;
+    queries.close().await;
+    observer.trouble().map_or(Ok(()), |trouble| Err(RehearseError::Untrusted(trouble)))
+}
+
+/// All that is needed to apply migrations.
+struct Applying<'a> {
+    scenario: &'a Scenario,
+    events: &'a Events,
+    observer: &'a Observer,
+    target: Target,
+    work: &'a Work,
+    cancel: &'a CancellationToken,
+}
+
+impl Applying<'_> {
+    /// Applies what is pending until one fails, and runs the queries after each.
+    async fn all(&self, pending: Vec<Migration>, queries: &mut Rehearsal) -> Result<(), RehearseError> {
+        let count = pending.len();
+        for (index, migration) in pending.into_iter().enumerate() {
+            self.events.send(Event::MigrationBegun(index));
+            let id = migration.id.clone();
+            let (migration, result) = self.one(index, migration).await;
+            let failed = migration.status == MigrationStatus::Failed;
+            self.events.send(Event::MigrationEnded(index, Box::new(migration)));
+            result?;
+            if failed {
+                return Ok(());
+            }
+            let point = if index + 1 == count { AFTER.to_owned() } else { format!("after:{id}") };
+            self.events.send(Event::QueriesBegun(point.clone()));
+            let results = async { Ok(queries.at(&point).await?) };
+            self.events.send(Event::Queries(until_cancelled(self.cancel, results).await?));
+        }
+        Ok(())
+    }
+
+    /// Applies one migration and gives all that is known of it, also where it could not be followed to its end.
+    async fn one(&self, index: usize, mut migration: Migration) -> (Migration, Result<(), RehearseError>) {
+        let mut why = None;
+        let result = match self.follow(index, &mut why).await {
+            Ok(observation) => {
+                put(&mut migration, observation);
+                Ok(())
+            }
+            Err(failure) => {
+                // The tool's connections are closed by now; the tap is about to notice.
+                tokio::time::sleep(SETTLING).await;
+                migration.statements = self.observer.abandon();
+                why.get_or_insert(failure.to_string());
+                Err(failure)
+            }
+        };
+        migration.status = if why.is_some() { MigrationStatus::Failed } else { MigrationStatus::Applied };
+        migration.error = why;
+        (migration, result)
+    }
+
+    /// Applies one migration and gives what was observed of it. `why` becomes the reason if the migration itself failed.
+    async fn follow(&self, index: usize, why: &mut Option<String>) -> Result<Observation, RehearseError> {
+        self.observer.begin_migration().await?;
+        *why = until_cancelled(self.cancel, async { Ok(self.apply(index).await) }).await?;
+        until_cancelled(self.cancel, async { Ok(self.observer.end_migration().await?) }).await
+    }
+
+    /// Applies one migration; gives why it failed.
+    async fn apply(&self, index: usize) -> Option<String> {
+        match self.work {
+            Work::Files(files) => apply_file(self.scenario, self.observer, &self.target, &files[index]).await,
+            Work::Command { .. } => self.apply_command().await,
+        }
+    }
+
+    async fn apply_command(&self) -> Option<String> {
+        let Tool::Command { command, folder, env } = &self.scenario.migrations.tool else { return None };
+        let outcome = command::run(command, folder, env, &self.target, self.scenario.migrations.timeout).await;
+        match outcome.left_running {
+            0 => {}
+            1 => self.events.note("the command left 1 process running, which was ended"),
+            count => self.events.note(format!("the command left {count} processes running, which were ended")),
+        }
+        outcome.result.err().map(|error| error.to_string())
+    }
+}
+
+/// Applies a file; gives why it failed.
+async fn apply_file(scenario: &Scenario, observer: &Observer, target: &Target, pending: &Pending) -> Option<String> {
+    let mut config = tokio_postgres::Config::new();
+    config.host(target.address.ip().to_string()).port(target.address.port());
+    config.user(crate::server::USER).dbname(DATABASE).application_name("rehearsal");
+    config.ssl_mode(tokio_postgres::config::SslMode::Disable);
+    if let Some(password) = &target.password {
+        config.password(password);
+    }
+    let limit = scenario.migrations.timeout;
+    let apply = sql::apply(&config, &pending.plan, |line| observer.next_line(line));
+    match tokio::time::timeout(limit, apply).await {
+        Ok(Ok(())) => None,
+        Ok(Err(error)) => Some(error.to_string()),
+        Err(_) => {
+            // The connection is closed; the tap is about to notice.
+            tokio::time::sleep(SETTLING).await;
+            Some(format!("stopped, since it had not ended after {} s ([migrations] timeout)", limit.as_secs()))
+        }
+    }
+}
+
+fn put(migration: &mut Migration, observation: Observation) {
+    migration.duration_ms = observation.duration;
+    migration.statements = observation.statements;
+    migration.blocking = observation.blocking;
+    migration.removed = observation.removed;
+}
+
+/// The migrations as they stand on record before they are run.
+fn pending(scenario: &Scenario, work: &Work) -> Vec<Migration> {
+    let not_run = |id: String, name: String, path: Option<String>| Migration {
+        id,
+        name,
+        path,
+        status: MigrationStatus::NotRun,
+        error: None,
+        duration_ms: None,
+        statements: Vec::new(),
+        blocking: Vec::new(),
+        removed: Vec::new(),
+    };
+    match work {
+        Work::Files(files) => files
+            .iter()
+            .map(|pending| {
+                let path = &pending.file.path;
+                let shown = path.strip_prefix(&scenario.folder).unwrap_or(path).display().to_string();
+                not_run(pending.file.version.clone(), pending.file.name.clone(), Some(shown))
+            })
+            .collect(),
+        Work::Command { command } => vec![not_run("command".to_owned(), command.clone(), None)],
+    }
+}

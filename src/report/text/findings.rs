@@ -1,0 +1,89 @@
+//! What was found and where, each with its way out.
+//!
+//! Queries that are told the same for the same reason share a paragraph; the record has a finding for each.
+
+use super::super::style::{Style, Tone};
+use crate::run::{Finding, Run, Severity};
+
+/// More findings than this are counted and not shown: they are sorted, so the worst are.
+const MOST: usize = 20;
+
+/// Every finding in three parts: severity, code and place; the sentence; the help.
+pub(super) fn section(run: &Run, style: Style) -> String {
+    let groups = groups(&run.findings);
+    let shown = &groups[..groups.len().min(MOST)];
+    let mut text: Vec<String> =
+        shown.iter().enumerate().map(|(index, group)| paragraph(group, &shown[..index], style)).collect();
+    let more: usize = groups[shown.len()..].iter().map(Vec::len).sum();
+    if more > 0 {
+        text.push(format!("… and {more} more findings (in the JSON report)\n"));
+    }
+    text.join("\n")
+}
+
+/// Findings that say the same of several queries together, where the first of them stands.
+fn groups(findings: &[Finding]) -> Vec<Vec<&Finding>> {
+    let mut groups: Vec<Vec<&Finding>> = Vec::new();
+    for finding in findings {
+        match groups.iter_mut().find(|group| finding.query.is_some() && alike(group[0], finding)) {
+            Some(group) => group.push(finding),
+            None => groups.push(vec![finding]),
+        }
+    }
+    groups
+}
+
+fn alike(a: &Finding, b: &Finding) -> bool {
+    (&a.code, a.severity, &a.help, sentence(a)) == (&b.code, b.severity, &b.help, sentence(b))
+}
+
+/// What a finding says, whatever its query is called.
+fn sentence(finding: &Finding) -> String {
+    finding.message.replacen(&format!("`{}`", finding.query.as_deref().unwrap_or_default()), "", 1)
+}
+
+/// One group. Advice that was given before is not given again.
+fn paragraph(group: &[&Finding], before: &[Vec<&Finding>], style: Style) -> String {
+    let finding = group[0];
+    let tone = match finding.severity {
+        Severity::Error => Tone::Bad,
+        Severity::Warning => Tone::Doubtful,
+        Severity::Info => Tone::Strong,
+    };
+    let head = style.paint(tone, &format!("{}[{}]", finding.severity, finding.code));
+    let place = place(finding).map(|place| format!(" {place}")).unwrap_or_default();
+    let message = style.wrap(2, &finding.message);
+    let others: Vec<String> = group[1..].iter().map(|other| query(other)).collect();
+    let others =
+        if others.is_empty() { String::new() } else { style.wrap(2, &format!("likewise: {}", others.join(", "))) };
+    let help = style.wrap(2, &format!("help: {}", help(finding, before)));
+    format!("{head}{place}\n{message}{others}{help}")
+}
+
+/// The help, or where it stands already.
+fn help(finding: &Finding, before: &[Vec<&Finding>]) -> String {
+    let given = before.iter().position(|earlier| earlier[0].help == finding.help);
+    match given.map(|index| (index + 1 == before.len(), before[index][0])) {
+        None => finding.help.clone(),
+        Some((true, _)) => "as above".to_owned(),
+        Some((false, earlier)) => {
+            let of = earlier.table.as_ref().or(earlier.query.as_ref()).map(|about| format!(" of {about}"));
+            format!("as for {}{} above", earlier.code, of.unwrap_or_default())
+        }
+    }
+}
+
+/// A query with its place: `list orders` (queries/old.sql:4).
+fn query(finding: &Finding) -> String {
+    let name = finding.query.as_deref().unwrap_or_default();
+    place(finding).map_or_else(|| format!("`{name}`"), |place| format!("`{name}` ({place})"))
+}
+
+/// `migrations/0002.sql:3`, as editors and terminals open it; the migration where no file is known.
+fn place(finding: &Finding) -> Option<String> {
+    match (&finding.file, finding.line, &finding.migration) {
+        (Some(file), Some(line), _) => Some(format!("{file}:{line}")),
+        (Some(file), None, _) => Some(file.clone()),
+        (None, _, migration) => migration.as_ref().map(|id| format!("migration {id}")),
+    }
+}

@@ -1,0 +1,40 @@
+//! Where the figures come from: server, data, the instrument's own cost, and what else a reader should know.
+
+use super::super::style::Style;
+use crate::run::{Count, Rows, Run, ServerFacts, SnapshotFacts};
+
+/// So many of the largest tables are named.
+const LARGEST: usize = 3;
+
+/// One paragraph each for server and data, overhead, and every note.
+pub(super) fn section(run: &Run, style: Style) -> String {
+    let server = run.server.as_ref().map_or_else(|| "No server was started".to_owned(), server);
+    let data = run.snapshot.as_ref().map_or_else(|| "no data was prepared".to_owned(), data);
+    let mut text = style.wrap(0, &format!("{server}; {data}"));
+    if let (Some(each), Some(all)) = (run.overhead.per_statement_ms, run.overhead.held_back_ms) {
+        let overhead = format!("Overhead: {each} a statement, {all} in all; {}", run.overhead.note);
+        text.push_str(&style.wrap(0, &overhead));
+    }
+    text.extend(run.notes.iter().map(|note| style.wrap(0, &format!("Note: {note}"))));
+    text
+}
+
+fn server(server: &ServerFacts) -> String {
+    let ServerFacts { engine, version, provider, origin, cpus, .. } = server;
+    let cpus = if *cpus == 1 { "1 CPU".to_owned() } else { format!("{cpus} CPUs") };
+    format!("Measured on {engine} {version} ({provider}, {origin}), {cpus}")
+}
+
+fn data(snapshot: &SnapshotFacts) -> String {
+    let named = snapshot.tables.iter().take(LARGEST).map(|table| {
+        let rows = table.rows.map_or_else(|| "rows not known".to_owned(), |rows| Rows(rows).to_string());
+        format!("{} {rows}", table.name)
+    });
+    let mut tables: Vec<String> = named.collect();
+    let more = snapshot.tables.len().saturating_sub(LARGEST) as u64;
+    if more > 0 {
+        tables.push(if more == 1 { "1 more table".to_owned() } else { format!("{} more tables", Count(more)) });
+    }
+    let tables = if tables.is_empty() { "no tables".to_owned() } else { tables.join(", ") };
+    format!("data {}: {tables}", snapshot.origin)
+}

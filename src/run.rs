@@ -1,0 +1,201 @@
+//! The record of one rehearsal: facts only, as they are written to `run.json`.
+//!
+//! Nothing here judges and nothing here prints: findings and the verdict are added by [`crate::verdict`], words by
+//! [`crate::report`]. A key that does not apply is left out; a key that applies but was not observed is `null`.
+
+/// Building the record from events.
+pub mod builder;
+pub mod finding;
+pub mod migration;
+pub mod millis;
+pub mod quantity;
+pub mod query;
+
+use std::collections::BTreeMap;
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+pub use finding::{Class, Deploy, Finding, Severity, Status, Verdict};
+pub use migration::{
+    Blocked, Blocking, Blocks, Counters, How, Lock, Migration, MigrationStatus, Removed, Rewrite, RewriteKind, Scan,
+    SqlError, Statement, StatementStatus,
+};
+pub use millis::Millis;
+pub use quantity::{Bytes, Count, Rows};
+pub use query::{Change, Column, QueryResult, QuerySet, QueryStatus, Session};
+
+use crate::scenario::{Engine, Limits};
+
+/// The version of the record's form. It grows when a reader of the old form would misread the new one.
+pub const SCHEMA_VERSION: u32 = 1;
+
+/// One rehearsal, from the scenario to the verdict.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct Run {
+    /// Always [`SCHEMA_VERSION`] in a record that this version writes.
+    pub schema_version: u32,
+    /// The version of `rehearsal` that measured.
+    pub rehearsal_version: String,
+    /// When the rehearsal began, RFC 3339 in UTC.
+    pub started_at: String,
+    /// How long the whole rehearsal took, set-up included.
+    pub duration_ms: Millis,
+    /// Whether every stage was gone through.
+    pub completion: Completion,
+    /// The scenario that was rehearsed.
+    pub scenario: ScenarioFacts,
+    /// The scratch server; left out when none could be started.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub server: Option<ServerFacts>,
+    /// The data that the migrations met; left out when it could not be prepared.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub snapshot: Option<SnapshotFacts>,
+    /// The pending migrations in the order in which they were applied.
+    pub migrations: Vec<Migration>,
+    /// Every run of every query of the old and the new set.
+    pub queries: Vec<QueryResult>,
+    /// What was judged, most severe first.
+    pub findings: Vec<Finding>,
+    /// The answer; left out when the run is too incomplete to give one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub verdict: Option<Verdict>,
+    /// The limits that the findings were judged by.
+    pub limits: Limits,
+    /// What measuring itself cost.
+    pub overhead: Overhead,
+    /// Things that a reader of the figures should know (how a provider was chosen, what a dump lacked).
+    pub notes: Vec<String>,
+}
+
+/// Whether the rehearsal went to its end.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum Completion {
+    /// Every stage was gone through (a migration that failed is a result, not an interruption).
+    Complete,
+    /// It was stopped by the user.
+    Interrupted,
+    /// A stage failed; the text says which and why.
+    Failed(String),
+}
+
+/// Which scenario was rehearsed.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct ScenarioFacts {
+    /// The scenario's title.
+    pub title: String,
+    /// Its file, as it was named on the command line.
+    pub path: String,
+    /// SHA-256 of the file's bytes, in hexadecimal.
+    pub digest: String,
+}
+
+/// The scratch server that was measured.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct ServerFacts {
+    /// The engine.
+    pub engine: Engine,
+    /// The server's own full version number (`SHOW server_version`).
+    pub version: String,
+    /// How the server was had: `local` or `container`.
+    pub provider: String,
+    /// Where it came from: the directory of the binaries, or the image.
+    pub origin: String,
+    /// Settings that bear on the figures, as the server reports them.
+    pub settings: BTreeMap<String, String>,
+    /// Processors that the machine running `rehearsal` has.
+    pub cpus: usize,
+}
+
+/// The data that the migrations met.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct SnapshotFacts {
+    /// `restored`, `grown`, `restored and grown`, or `empty`.
+    pub origin: String,
+    /// Whether a prepared snapshot was reused; always `off` in this version.
+    pub cache: Cache,
+    /// How long the preparation took.
+    pub duration_ms: Millis,
+    /// Every ordinary table, largest first.
+    pub tables: Vec<TableFacts>,
+}
+
+/// Whether a prepared snapshot was reused.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum Cache {
+    /// A prepared one was there.
+    Hit,
+    /// It was prepared anew and kept.
+    Miss,
+    /// Nothing is kept.
+    Off,
+}
+
+/// One table of the snapshot.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct TableFacts {
+    /// Schema-qualified name, as [`crate::observe`] names relations.
+    pub name: String,
+    /// Rows, as the planner's statistics have them right after `ANALYZE` (`pg_class.reltuples`); `null` if never analysed.
+    pub rows: Option<u64>,
+    /// Bytes of the table with its indexes and TOAST (`pg_total_relation_size`).
+    pub bytes: u64,
+}
+
+/// What measuring itself cost, so that a reader can tell the instrument from the thing measured.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct Overhead {
+    /// Mean time that the tap held a reply back to read locks and catalogs, per statement. Taken out of every hold.
+    pub per_statement_ms: Option<Millis>,
+    /// Total of those times.
+    pub held_back_ms: Option<Millis>,
+    /// The shortest interval between two samples of a running statement.
+    pub sampler_ms: Option<Millis>,
+    /// Samples taken.
+    pub samples: u64,
+    /// In words.
+    pub note: String,
+}
+
+impl Run {
+    /// Reads a record that was saved before.
+    ///
+    /// # Errors
+    /// When the text is no record, or one of a later form.
+    pub fn from_json(text: &str) -> Result<Self, ReadError> {
+        #[derive(Deserialize)]
+        struct Version {
+            schema_version: u32,
+        }
+        let version: Version = serde_json::from_str(text)?;
+        if version.schema_version > SCHEMA_VERSION {
+            return Err(ReadError::Newer(version.schema_version));
+        }
+        Ok(serde_json::from_str(text)?)
+    }
+
+    /// The record as it is written to a file: indented, with a newline at the end.
+    ///
+    /// # Panics
+    /// Never: the record holds nothing that JSON cannot say.
+    pub fn to_json(&self) -> String {
+        let mut text = serde_json::to_string_pretty(self).expect("a record is plain data");
+        text.push('\n');
+        text
+    }
+}
+
+/// Why a saved record could not be read.
+#[derive(Debug, thiserror::Error)]
+pub enum ReadError {
+    /// Not JSON, or not a record.
+    #[error("this is not a run record: {0}")]
+    Json(#[from] serde_json::Error),
+    /// Written by a later version.
+    #[error(
+        "this run record has schema_version {0}, and this version of rehearsal reads up to {SCHEMA_VERSION}: use a newer rehearsal"
+    )]
+    Newer(u32),
+}

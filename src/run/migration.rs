@@ -1,0 +1,234 @@
+//! Facts about one migration: its statements, what each of them locked and rewrote, and whom that shut out.
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use super::Millis;
+
+/// One pending migration, as it was applied.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct Migration {
+    /// What the tool calls it: the version of a file (`0002`), or `command` for a whole command.
+    pub id: String,
+    /// What a person calls it (`0002_add_status.sql`).
+    pub name: String,
+    /// The file, relative to the scenario; left out for a command.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub path: Option<String>,
+    /// How it ended.
+    pub status: MigrationStatus,
+    /// Why it failed, when that is not told by one of its statements (a tool that ended with a failure of its own).
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub error: Option<String>,
+    /// From its first statement to the end of its last one, the tap's own hold-backs taken out.
+    pub duration_ms: Option<Millis>,
+    /// What reached the server, in order.
+    pub statements: Vec<Statement>,
+    /// For every table that was locked against somebody: for how long.
+    pub blocking: Vec<Blocking>,
+    /// Tables and columns that existed before it and do not exist after it.
+    pub removed: Vec<Removed>,
+}
+
+/// How a migration ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum MigrationStatus {
+    /// All of it was applied.
+    Applied,
+    /// A statement or the tool failed.
+    Failed,
+    /// It was never begun, since one before it failed or the rehearsal was stopped.
+    NotRun,
+}
+
+/// One statement that reached the server, or several that were sent as one message and so were answered as one.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct Statement {
+    /// The line of the migration's file on which it begins; left out when the file is not known.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub line: Option<u32>,
+    /// Which of the tool's connections sent it, counted from 1.
+    pub connection: u32,
+    /// The text as it was sent.
+    pub sql: String,
+    /// Its kind, as the server names commands (`ALTER TABLE`); of several, joined by `; `.
+    pub command: String,
+    /// How it ended.
+    pub status: StatementStatus,
+    /// The server's error.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub error: Option<SqlError>,
+    /// Whether it ran in a transaction that was open before it or that it left open.
+    pub in_transaction: bool,
+    /// From the first byte forwarded to the server to its ready-for-query, on the tap's clock.
+    pub duration_ms: Millis,
+    /// Rows that the server said it touched, or for `DO` and `CALL` those that its counters say were changed; left out
+    /// where there is no such count.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub rows: Option<u64>,
+    /// Locks that it took, strongest first; `null` when it was over before they could be seen.
+    pub locks: Option<Vec<Lock>>,
+    /// Relations that were given new storage; `null` when the catalogs could not be read in time.
+    pub rewrites: Option<Vec<Rewrite>>,
+    /// Tables that were read from end to end; `null` when the counters could not be read.
+    pub scans: Option<Vec<Scan>>,
+    /// Costs that do not depend on the machine.
+    pub counters: Counters,
+}
+
+/// How a statement ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum StatementStatus {
+    /// The server completed it.
+    Ok,
+    /// The server answered with an error.
+    Error,
+    /// The connection was gone before the server answered.
+    Lost,
+}
+
+/// An error of the server.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct SqlError {
+    /// The five characters of the SQLSTATE.
+    pub sqlstate: String,
+    /// The server's message.
+    pub message: String,
+    /// The server's detail, when it gave one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub detail: Option<String>,
+}
+
+/// A relation lock that a statement took, or strengthened.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct Lock {
+    /// Schema-qualified name of the relation that is locked.
+    pub relation: String,
+    /// The table whose index or TOAST table it is; left out for a table.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub table: Option<String>,
+    /// The mode, as the server spells it (`AccessExclusiveLock`).
+    pub mode: String,
+    /// How long it was waited for; `null` when that was not observed.
+    pub waited_ms: Option<Millis>,
+    /// From the grant to the release, the tap's own hold-backs taken out; `null` when the release was not observed.
+    pub held_ms: Option<Millis>,
+    /// Whom it shuts out of the table. Empty for a relation that nobody else can see yet.
+    pub blocks: Vec<Blocks>,
+    /// Whether it was read from the server at a standstill, or caught by sampling.
+    pub how: How,
+}
+
+/// Who is shut out by a lock.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Blocks {
+    /// `SELECT`.
+    Reads,
+    /// `INSERT`, `UPDATE`, `DELETE`, `MERGE`.
+    Writes,
+    /// Other schema changes, `VACUUM` and `ANALYZE`.
+    Ddl,
+}
+
+/// How a figure was had.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum How {
+    /// Read from the server while it stood still at the statement's end.
+    Exact,
+    /// Seen by sampling while the statement ran.
+    Sampled,
+}
+
+/// A relation that was given new storage.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Rewrite {
+    /// Schema-qualified name.
+    pub relation: String,
+    /// The table whose index or TOAST table it is; left out for a table.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub table: Option<String>,
+    /// What kind of relation.
+    pub kind: RewriteKind,
+    /// Size of the new storage; `null` when it could not be read without waiting.
+    pub bytes: Option<u64>,
+}
+
+/// What kind of relation was rewritten.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum RewriteKind {
+    /// A table or a materialized view.
+    Table,
+    /// An index that existed before, by this name and on this table.
+    Index,
+    /// A TOAST table.
+    Toast,
+}
+
+/// A table that was read from end to end.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Scan {
+    /// Schema-qualified name.
+    pub relation: String,
+    /// How many scans were begun.
+    pub scans: u64,
+    /// Rows read in all of them; `null` where parallel workers may have read some that are not counted.
+    pub rows: Option<u64>,
+    /// Bytes of the table's pages read, from cache or disk; `null` where that was not counted.
+    pub bytes: Option<u64>,
+}
+
+/// Costs that repeat exactly for the same data, whatever the machine is doing.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Counters {
+    /// Bytes of write-ahead log between this statement's end and the one before it.
+    pub wal_bytes: Option<u64>,
+    /// Pages that were not in shared buffers.
+    pub blocks_read: Option<u64>,
+    /// Pages that were.
+    pub blocks_hit: Option<u64>,
+}
+
+/// Whom one migration shut out of one table, and for how long.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct Blocking {
+    /// Schema-qualified name.
+    pub table: String,
+    /// Rows in it before the migrations; `null` when not known.
+    pub rows: Option<u64>,
+    /// Whether the table was made by the pending migrations, so that nobody uses it yet.
+    pub new: bool,
+    /// Readers (`SELECT`).
+    pub reads: Blocked,
+    /// Writers (`INSERT`, `UPDATE`, `DELETE`).
+    pub writes: Blocked,
+}
+
+/// For how long somebody was shut out.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Blocked {
+    /// The longest stretch without a gap, computed from locks and holds: what one unlucky query waits.
+    /// `null` when nobody saw the release of a lock. Statements whose own `locks` are `null` do not count here.
+    pub held_ms: Option<Millis>,
+    /// All stretches together.
+    pub total_ms: Option<Millis>,
+    /// What probes felt; `null` since this version sends none.
+    pub stalled_ms: Option<Millis>,
+    /// The statement (index into the migration's statements) whose lock begins the longest stretch.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub statement: Option<usize>,
+}
+
+/// A table or column that a migration took away.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
+pub struct Removed {
+    /// Schema-qualified name of the table.
+    pub table: String,
+    /// The column; left out when the whole table is gone.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub column: Option<String>,
+}

@@ -1,0 +1,130 @@
+//! `[snapshot]`: the data to begin with.
+
+use std::collections::BTreeMap;
+
+use toml::de::DeValue;
+
+use crate::scenario::table::Table;
+use crate::scenario::value::Value;
+use crate::scenario::{ColumnWish, DEFAULT_SEED, SnapshotWish, TableWish};
+
+pub(super) fn read(snapshot: &mut Table<'_>) -> SnapshotWish {
+    let restore = snapshot.take("restore").map(|value| value.string_or_list()).unwrap_or_default();
+    let mut first = BTreeMap::new();
+    let wish = SnapshotWish {
+        restore: restore.iter().filter_map(Value::existing_path).collect(),
+        seed: snapshot.take("seed").and_then(|value| value.whole()).unwrap_or(DEFAULT_SEED),
+        tables: snapshot.tables("table", |table| grown(table, &mut first)),
+    };
+    snapshot.not_yet("profile", "remove it: what a column holds can be said under `[snapshot.table.columns.NAME]`");
+    snapshot.not_yet(
+        "after",
+        "remove it: statements to run once the dump is there can be a .sql file, the last of `restore`",
+    );
+    wish
+}
+
+/// A table to grow. `first` has the lines of those before it, by name.
+fn grown(table: &mut Table<'_>, first: &mut BTreeMap<String, u32>) -> TableWish {
+    let name = table.require("name", "name = \"orders\"");
+    let line = table.document().line(name.as_ref().map_or(table.span(), |name| &name.span));
+    let text = name.as_ref().and_then(Value::string).unwrap_or_default().to_owned();
+    if let Some(name) = name.filter(|_| !text.is_empty())
+        && let Some(before) = first.get(&text)
+    {
+        let help = format!("say all about it under one `[[snapshot.table]]`: the first is in line {before}");
+        name.problem(&format!("has `{text}` a second time"), help);
+    }
+    first.entry(text.clone()).or_insert(line);
+    TableWish {
+        name: text,
+        rows: table.require("rows", "rows = 5_000_000").and_then(|value| value.whole()).unwrap_or_default(),
+        columns: table.named("columns", column),
+        line,
+    }
+}
+
+fn column(column: &mut Table<'_>) -> ColumnWish {
+    let values = column.take("values");
+    let wish = ColumnWish {
+        null_fraction: column.take("null_fraction").and_then(|value| fraction(&value)),
+        distinct: column.take("distinct").and_then(|value| at_least_one(without(values.as_ref(), &value)?)),
+        range: column.take("range").and_then(|value| range(without(values.as_ref(), &value)?)),
+        values: values.and_then(|value| weighted(&value)),
+    };
+    for key in ["pattern", "distribution", "references"] {
+        column.not_yet(key, "remove it: `values`, `null_fraction`, `distinct` and `range` can be said today");
+    }
+    wish
+}
+
+fn weighted(value: &Value<'_>) -> Option<Vec<(String, f64)>> {
+    // Each is read before any is given up, so that all that are wrong are told of.
+    let read: Vec<Option<(String, f64)>> = match value.inner {
+        DeValue::Array(_) => value.items().iter().map(|item| Some((item.scalar()?, 1.0))).collect(),
+        DeValue::Table(_) => {
+            let entries = value.entries();
+            entries.iter().map(|(text, weight)| Some(((*text).to_owned(), self::weight(weight)?))).collect()
+        }
+        _ => {
+            let help = "write `{ new = 1, paid = 8 }` or `[\"new\", \"paid\"]`";
+            return value.wrong_type("a table of weights or a list", help);
+        }
+    };
+    let list: Vec<(String, f64)> = read.into_iter().collect::<Option<_>>()?;
+    if list.iter().all(|(_, weight)| *weight == 0.0) {
+        return value.refuse("has no value that could be taken", "give one value a weight above 0 at least");
+    }
+    Some(list)
+}
+
+fn weight(value: &Value<'_>) -> Option<f64> {
+    let weight = value.number()?;
+    if weight < 0.0 { value.refuse("must not be negative", "write a weight of 0 or more") } else { Some(weight) }
+}
+
+fn fraction(value: &Value<'_>) -> Option<f64> {
+    let share = value.number()?;
+    if (0.0..=1.0).contains(&share) {
+        return Some(share);
+    }
+    value.refuse("must be a share between 0 and 1", "write `0.25` for a quarter")
+}
+
+fn at_least_one(value: &Value<'_>) -> Option<u64> {
+    let whole = value.whole()?;
+    if whole == 0 {
+        value.refuse("must be 1 or more", "`null_fraction = 1` leaves a column empty")
+    } else {
+        Some(whole)
+    }
+}
+
+/// The value, if the column does not list its `values`: the list says how many there are, and between what.
+fn without<'v, 'a>(values: Option<&Value<'a>>, value: &'v Value<'a>) -> Option<&'v Value<'a>> {
+    match values {
+        Some(_) => value.refuse("has no meaning beside `values`", "remove one of the two"),
+        None => Some(value),
+    }
+}
+
+fn range(value: &Value<'_>) -> Option<(String, String)> {
+    let DeValue::Array(_) = value.inner else {
+        return value.wrong_type("a list of the lowest and the highest value", "write `[1, 1000]`");
+    };
+    let [low, high] = &value.items()[..] else {
+        return value.refuse("must have two values", "write the lowest and the highest one: `[1, 1000]`");
+    };
+    let ends = (low.scalar(), high.scalar());
+    if is_number(low) != is_number(high) {
+        return value.refuse("must have two values of one kind", "write two numbers, two dates or two strings");
+    }
+    if is_number(low) && low.number()? > high.number()? {
+        return value.refuse("must have the lowest value first", format!("write `[{}, {}]`", ends.1?, ends.0?));
+    }
+    Some((ends.0?, ends.1?))
+}
+
+fn is_number(value: &Value<'_>) -> bool {
+    matches!(value.inner, DeValue::Integer(_) | DeValue::Float(_))
+}

@@ -1,0 +1,306 @@
+//! A PostgreSQL server in a container, by testcontainers: `postgres:VERSION`, or the scenario's image.
+//!
+//! testcontainers for Rust has no reaper, and drops a container that failed to start without removing it. So every
+//! container carries its owner's name on a label and is removed by a sweep once the owner is gone.
+
+use std::collections::HashMap;
+use std::path::{Path, PathBuf};
+use std::sync::LazyLock;
+use std::time::Duration;
+
+use futures_util::StreamExt;
+use testcontainers::bollard::Docker;
+use testcontainers::bollard::container::LogOutput;
+use testcontainers::bollard::exec::{CreateExecOptions, StartExecResults};
+use testcontainers::bollard::query_parameters::{
+    ListContainersOptionsBuilder, ListImagesOptions, LogsOptionsBuilder, RemoveContainerOptionsBuilder,
+};
+use testcontainers::core::IntoContainerPort;
+use testcontainers::core::client::docker_client_instance;
+use testcontainers::runners::AsyncRunner;
+use testcontainers::{ContainerAsync, ContainerRequest, GenericImage, ImageExt};
+use tokio::io::AsyncWriteExt;
+use tokio::sync::Mutex;
+use tokio_util::task::TaskTracker;
+
+use super::owner::Owner;
+use super::{DATABASE, Endpoint, ProgramOutput, ServerError, USER, settings, tail, wait_until_ready};
+use crate::scenario::ServerWish;
+
+/// The label that says whose a container is.
+const OWNER_LABEL: &str = "rehearsal.owner";
+/// The label that says whether a container is meant to outlive its owner.
+const KEPT_LABEL: &str = "rehearsal.kept";
+/// The version that is pulled when none is wished for and the engine has no `postgres` image.
+const NEWEST: &str = "18";
+/// Parallel index builds and sorts share memory in `/dev/shm`, of which Docker gives 64 MB by default.
+const SHARED_MEMORY: u64 = 1 << 30;
+/// Containers that are being started. One that the engine was asked for may come into being after whoever asked was
+/// cancelled, so starting goes on by itself, and [`remove_own`] waits for what comes of it.
+static STARTING: LazyLock<TaskTracker> = LazyLock::new(TaskTracker::new);
+/// How long that may take.
+const STARTING_LIMIT: Duration = Duration::from_secs(20);
+/// Where a dump is put inside the container; not in the image's volume.
+const DUMP: &str = "/tmp/rehearsal.dump";
+
+/// A server in a container. Dropping it removes the container.
+#[derive(Debug)]
+pub struct ContainerServer {
+    /// The image, with its tag.
+    pub image: String,
+    /// The superuser's password.
+    pub password: String,
+    container: ContainerAsync<GenericImage>,
+    host: String,
+    port: u16,
+    /// The dump that is in the container.
+    copied: Mutex<Option<PathBuf>>,
+}
+
+impl ContainerServer {
+    /// Starts a container of the image or version wished for, pulling the image if the engine lacks it.
+    pub(super) async fn start(wish: &ServerWish, kept: bool) -> Result<Self, ServerError> {
+        let docker = engine().await?;
+        let image = match &wish.image {
+            Some(image) => image.clone(),
+            None => format!("postgres:{}", version(&docker, wish).await),
+        };
+        let (name, tag) = split_tag(&image);
+        let password = password();
+        let request = GenericImage::new(name.to_owned(), tag.to_owned())
+            .with_exposed_port(5432.tcp())
+            .with_env_var("POSTGRES_PASSWORD", &password)
+            .with_env_var("POSTGRES_USER", USER)
+            .with_env_var("POSTGRES_DB", DATABASE)
+            .with_label(OWNER_LABEL, Owner::myself().to_label())
+            .with_label(KEPT_LABEL, kept.to_string())
+            .with_shm_size(SHARED_MEMORY)
+            .with_startup_timeout(super::START_LIMIT)
+            .with_cmd(std::iter::once("postgres".to_owned()).chain(settings::arguments(&wish.settings)));
+        let request: ContainerRequest<GenericImage> = if docker.inspect_image(&image).await.is_ok() {
+            request
+        } else {
+            request
+                .pull_image()
+                .await
+                .map_err(|error| ServerError::NoImage { image: image.clone(), reason: error.to_string() })?
+        };
+        let started = STARTING.spawn(request.start()).await.map_err(engine_failed("start a container"))?;
+        let container = match started {
+            Ok(container) => container,
+            Err(error) => {
+                remove_own().await;
+                return Err(engine_failed("start a container")(error));
+            }
+        };
+        let host = container.get_host().await.map_err(engine_failed("tell its host"))?.to_string();
+        let port = container.get_host_port_ipv4(5432).await.map_err(engine_failed("map the server's port"))?;
+        let server = Self { image, password, container, host, port, copied: Mutex::default() };
+        let config = super::config(&server.endpoint(), Some(&server.password), DATABASE);
+        let ready = wait_until_ready(&config, async || match server.container.is_running().await {
+            Ok(false) => Some("its container ended at once".to_owned()),
+            _ => None,
+        })
+        .await;
+        match ready {
+            Ok(()) => Ok(server),
+            Err(reason) => {
+                let log = server.log_tail().await;
+                server.stop().await?;
+                Err(ServerError::NotStarted { reason, log })
+            }
+        }
+    }
+
+    pub(super) fn endpoint(&self) -> Endpoint {
+        Endpoint::Tcp { host: self.host.clone(), port: self.port }
+    }
+
+    pub(super) async fn log_tail(&self) -> String {
+        let Ok(docker) = engine().await else { return String::new() };
+        let options = LogsOptionsBuilder::default().stdout(true).stderr(true).tail("8").build();
+        let lines: Vec<String> = docker
+            .logs(self.container.id(), Some(options))
+            .filter_map(|part| std::future::ready(part.ok().map(|part| part.to_string())))
+            .collect()
+            .await;
+        tail(&lines.concat())
+    }
+
+    /// Streams the dump into the container, so that a remote engine works too, and runs `pg_restore` there.
+    pub(super) async fn pg_restore(&self, dump: &Path, arguments: &[String]) -> Result<ProgramOutput, ServerError> {
+        let mut copied = self.copied.lock().await;
+        if copied.as_deref() != Some(dump) {
+            let file = tokio::fs::File::open(dump).await.map_err(ServerError::file(dump))?;
+            let output = self.exec(&["sh", "-c", &format!("cat > {DUMP}")], Some(file)).await?;
+            if !output.success {
+                return Ok(output);
+            }
+            *copied = Some(dump.to_path_buf());
+        }
+        let mut command = vec!["pg_restore", "-U", USER];
+        command.extend(arguments.iter().map(String::as_str));
+        command.push(DUMP);
+        self.exec(&command, None).await
+    }
+
+    /// Waits until everything that was written in the container is on the disk.
+    pub(super) async fn flush_disk(&self) -> Result<(), ServerError> {
+        let output = self.exec(&["sync"], None).await?;
+        if output.success {
+            return Ok(());
+        }
+        Err(ServerError::Docker { doing: "flush the container's disk", reason: output.stderr })
+    }
+
+    /// Removes the dump from the container.
+    pub(super) async fn forget_dump(&self) -> Result<(), ServerError> {
+        if self.copied.lock().await.take().is_some() {
+            self.exec(&["rm", "-f", DUMP], None).await?;
+        }
+        Ok(())
+    }
+
+    async fn exec(&self, command: &[&str], input: Option<tokio::fs::File>) -> Result<ProgramOutput, ServerError> {
+        let failed = engine_failed::<testcontainers::bollard::errors::Error>("run a program in the container");
+        let docker = engine().await?;
+        let options = CreateExecOptions {
+            cmd: Some(command.to_vec()),
+            attach_stdin: Some(input.is_some()),
+            attach_stdout: Some(true),
+            attach_stderr: Some(true),
+            ..CreateExecOptions::default()
+        };
+        let exec = docker.create_exec(self.container.id(), options).await.map_err(&failed)?;
+        let started = docker.start_exec(&exec.id, None).await.map_err(&failed)?;
+        let StartExecResults::Attached { mut output, input: mut stdin } = started else {
+            let stderr = "the engine did not attach to the program".to_owned();
+            return Ok(ProgramOutput { stderr, ..ProgramOutput::default() });
+        };
+        if let Some(mut file) = input {
+            let path = Path::new(DUMP);
+            tokio::io::copy(&mut file, &mut stdin).await.map_err(ServerError::file(path))?;
+            stdin.shutdown().await.map_err(ServerError::file(path))?;
+        }
+        let (mut stdout, mut stderr) = (Vec::new(), String::new());
+        while let Some(part) = output.next().await {
+            match part.map_err(&failed)? {
+                LogOutput::StdErr { message } => stderr.push_str(&String::from_utf8_lossy(&message)),
+                other => stdout.extend_from_slice(&other.into_bytes()),
+            }
+        }
+        let exit = docker.inspect_exec(&exec.id).await.map_err(&failed)?.exit_code;
+        Ok(ProgramOutput { success: exit == Some(0), stdout, stderr })
+    }
+
+    pub(super) async fn stop(self) -> Result<(), ServerError> {
+        // Removing by force ends the server at once; nothing in it is worth a shutdown.
+        self.container.rm().await.map_err(engine_failed("remove the container"))
+    }
+}
+
+/// The engine that `DOCKER_HOST` names, or else the usual socket; an error when nothing answers there.
+pub(super) async fn engine() -> Result<Docker, ServerError> {
+    let docker = docker_client_instance().await.map_err(|error| ServerError::NoDocker(error.to_string()))?;
+    match tokio::time::timeout(std::time::Duration::from_secs(3), docker.ping()).await {
+        Ok(Ok(_)) => Ok(docker),
+        Ok(Err(error)) => Err(ServerError::NoDocker(error.to_string())),
+        Err(_) => Err(ServerError::NoDocker("no answer within 3 s".to_owned())),
+    }
+}
+
+/// The engine's own version and the `postgres` images that it has, for `rehearsal doctor`.
+pub async fn describe() -> Result<(String, Vec<String>), ServerError> {
+    let docker = engine().await?;
+    let version = docker.version().await.map_err(engine_failed("tell its version"))?;
+    let mut images: Vec<String> = local_versions(&docker).await.iter().map(|tag| format!("postgres:{tag}")).collect();
+    images.sort();
+    Ok((version.version.unwrap_or_default(), images))
+}
+
+async fn version(docker: &Docker, wish: &ServerWish) -> String {
+    if let Some(version) = &wish.version {
+        return version.clone();
+    }
+    let newest = local_versions(docker).await.into_iter().filter_map(|tag| tag.parse::<u32>().ok()).max();
+    newest.map_or(NEWEST.to_owned(), |version| version.to_string())
+}
+
+/// The tags of the engine's `postgres` images.
+async fn local_versions(docker: &Docker) -> Vec<String> {
+    let images = docker.list_images(None::<ListImagesOptions>).await.unwrap_or_default();
+    let tags = images.into_iter().flat_map(|image| image.repo_tags);
+    tags.filter_map(|tag| tag.strip_prefix("postgres:").map(str::to_owned)).collect()
+}
+
+/// Removes containers whose owner is no longer running, and `kept` ones too if it is asked for. Returns what was
+/// removed, a line each.
+pub(super) async fn sweep(kept: bool) -> Result<Vec<String>, ServerError> {
+    remove(|owner, is_kept| !owner.is_alive() && (kept || !is_kept)).await
+}
+
+/// Removes the containers of this process: for when one was being started and there is no guard for it.
+pub(crate) async fn remove_own() {
+    STARTING.close();
+    if tokio::time::timeout(STARTING_LIMIT, STARTING.wait()).await.is_err() {
+        tracing::warn!("a container is still being started; `rehearsal sweep` removes it");
+    }
+    STARTING.reopen();
+    let myself = Owner::myself();
+    match remove(|owner, _| *owner == myself).await {
+        // Where no engine answers, none was asked for a container.
+        Ok(_) | Err(ServerError::NoDocker(_)) => {}
+        Err(error) => tracing::warn!(%error, "a container that was being started could not be looked for"),
+    }
+}
+
+async fn remove(unwanted: impl Fn(&Owner, bool) -> bool) -> Result<Vec<String>, ServerError> {
+    let docker = engine().await?;
+    let filters = HashMap::from([("label".to_owned(), vec![OWNER_LABEL.to_owned()])]);
+    let options = ListContainersOptionsBuilder::default().all(true).filters(&filters).build();
+    let containers = docker.list_containers(Some(options)).await.map_err(engine_failed("list containers"))?;
+    let mut removed = Vec::new();
+    for container in containers {
+        let labels = container.labels.unwrap_or_default();
+        let owner = labels.get(OWNER_LABEL).and_then(|label| Owner::from_label(label));
+        let (Some(owner), Some(id)) = (owner, container.id) else { continue };
+        if !unwanted(&owner, labels.get(KEPT_LABEL).is_some_and(|kept| kept == "true")) {
+            continue;
+        }
+        let options = RemoveContainerOptionsBuilder::default().force(true).v(true).build();
+        if docker.remove_container(&id, Some(options)).await.is_ok() {
+            let id: String = id.chars().take(12).collect();
+            removed.push(format!("container {id} of process {}", owner.pid));
+        }
+    }
+    Ok(removed)
+}
+
+fn split_tag(image: &str) -> (&str, &str) {
+    match image.rsplit_once(':') {
+        // A colon before a slash is that of a registry's port.
+        Some((name, tag)) if !tag.contains('/') => (name, tag),
+        _ => (image, "latest"),
+    }
+}
+
+/// A password that nobody can guess, for a server that listens on a port of this machine.
+fn password() -> String {
+    format!("{:032x}", rand::random::<u128>())
+}
+
+fn engine_failed<E: std::fmt::Display>(doing: &'static str) -> impl Fn(E) -> ServerError {
+    move |error| ServerError::Docker { doing, reason: error.to_string() }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_tag_is_told_from_the_port_of_a_registry() {
+        assert_eq!(split_tag("postgres:17"), ("postgres", "17"));
+        assert_eq!(split_tag("registry.example:5000/team/pg"), ("registry.example:5000/team/pg", "latest"));
+        assert_eq!(split_tag("registry.example:5000/team/pg:16.2"), ("registry.example:5000/team/pg", "16.2"));
+    }
+}

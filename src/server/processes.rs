@@ -1,0 +1,68 @@
+//! Processes that got away from the guard that started them: found by what they were started with or work in, and ended.
+//!
+//! A limit: only Linux tells of other processes' folders and variables. Elsewhere none is found, and what got away ends
+//! when it next talks to its server.
+
+use std::fs;
+use std::path::Path;
+
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
+
+/// Ends the processes that work in a folder: PostgreSQL's all work in their data folder, and those that compute do not
+/// notice that their postmaster is gone.
+pub(crate) fn end_those_in(folder: &Path) {
+    // The kernel's own name of the folder, which is what the links in /proc say.
+    let Ok(folder) = folder.canonicalize() else { return };
+    end(|process| fs::read_link(process.join("cwd")).is_ok_and(|works| works.starts_with(&folder)));
+}
+
+/// Ends the processes that were started with this variable in their environment; says how many there were.
+pub(crate) fn end_those_with(variable: &str, value: &str) -> usize {
+    let wanted = format!("{variable}={value}");
+    end(|process| {
+        let environment = fs::read(process.join("environ")).unwrap_or_default();
+        environment.split(|byte| *byte == 0).any(|entry| entry == wanted.as_bytes())
+    })
+}
+
+fn end(unwanted: impl Fn(&Path) -> bool) -> usize {
+    let entries = fs::read_dir("/proc").into_iter().flatten().flatten();
+    let processes = entries.filter_map(|entry| Some((entry.file_name().to_str()?.parse().ok()?, entry.path())));
+    let mut ended = 0;
+    for (pid, process) in processes {
+        if pid != Pid::this().as_raw() && unwanted(&process) && kill(Pid::from_raw(pid), Signal::SIGKILL).is_ok() {
+            ended += 1;
+        }
+    }
+    ended
+}
+
+#[cfg(test)]
+#[cfg(target_os = "linux")]
+mod tests {
+    use std::process::Command;
+
+    use super::*;
+
+    #[test]
+    fn a_process_is_known_by_a_variable_that_no_other_has() {
+        let mark = format!("{}-{:?}", std::process::id(), std::thread::current().id());
+        let mut child =
+            Command::new("sleep").arg("600").env("REHEARSAL_TEST_MARK", &mark).spawn().expect("sleep starts");
+        // The variable is there from the moment on at which the child has become `sleep`.
+        while end_those_with("REHEARSAL_TEST_MARK", &mark) == 0 {
+            std::thread::yield_now();
+        }
+        assert_eq!(std::os::unix::process::ExitStatusExt::signal(&child.wait().expect("our child")), Some(9));
+        assert_eq!(end_those_with("REHEARSAL_TEST_MARK", &mark), 0);
+    }
+
+    #[test]
+    fn a_process_is_known_by_the_folder_that_it_works_in() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let mut child = Command::new("sleep").arg("600").current_dir(folder.path()).spawn().expect("sleep starts");
+        end_those_in(folder.path());
+        assert_eq!(std::os::unix::process::ExitStatusExt::signal(&child.wait().expect("our child")), Some(9));
+    }
+}

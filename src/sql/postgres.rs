@@ -1,0 +1,81 @@
+//! Scripts of PostgreSQL: where statements end, what kind they are, and how they bear on transactions.
+//!
+//! [`scanner::Scanner`] reads a script of any size as a stream, by the rules by which psql does. [`split`] and
+//! [`script`] are for scripts that fit in memory. The rules are those of psql's lexer (`psqlscan.l`, PostgreSQL 14 and
+//! newer), with two differences: psql variables (`:name`) are not replaced, and `standard_conforming_strings` is followed
+//! only through `SET` and `RESET`, since no server is asked.
+
+pub mod command;
+mod cursor;
+mod lexer;
+mod nesting;
+pub mod scanner;
+pub mod transaction;
+
+use thiserror::Error;
+
+use super::Statement;
+use scanner::{Item, LineComment, MetaCommand, ScanError, Scanner};
+
+/// A whole script, taken apart.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Script {
+    /// Its statements, those of `COPY … FROM STDIN` with their data.
+    pub statements: Vec<Statement>,
+    /// Lines of psql's own, which the server does not know.
+    pub metas: Vec<MetaCommand>,
+    /// Its `--` comments, wherever they stand.
+    pub comments: Vec<LineComment>,
+}
+
+/// Why a script could not be split.
+#[derive(Debug, Error)]
+pub enum SplitError {
+    /// It ends in the middle of something, or is not text.
+    #[error(transparent)]
+    Scan(#[from] ScanError),
+    /// It holds a command of psql, which no server understands.
+    #[error("line {line}: `{text}` is a command of psql, not SQL; take it out")]
+    Meta {
+        /// Where it stands.
+        line: u32,
+        /// The command.
+        text: String,
+    },
+}
+
+/// Takes a script apart. Fails when it ends in the middle of something.
+pub fn script(sql: &str) -> Result<Script, ScanError> {
+    let mut scanner = Scanner::new(sql.as_bytes());
+    scanner.keep_comments();
+    let mut script = Script::default();
+    while let Some(item) = scanner.next_item()? {
+        match item {
+            Item::Statement(statement) => script.statements.push(statement),
+            Item::CopyStart(statement) => {
+                script.statements.push(Statement { copy_data: Some(Vec::new()), ..statement });
+            }
+            Item::CopyData(chunk) => {
+                if let Some(data) = script.statements.last_mut().and_then(|copy| copy.copy_data.as_mut()) {
+                    data.extend_from_slice(&chunk);
+                }
+            }
+            Item::CopyEnd => {}
+            Item::Meta(meta) => script.metas.push(meta),
+        }
+    }
+    script.comments = scanner.into_comments();
+    Ok(script)
+}
+
+/// Splits a script into its statements. Fails as [`script`] does, and when a command of psql is among them.
+pub fn split(sql: &str) -> Result<Vec<Statement>, SplitError> {
+    let script = script(sql)?;
+    match script.metas.into_iter().next() {
+        Some(MetaCommand { line, text, .. }) => Err(SplitError::Meta { line, text }),
+        None => Ok(script.statements),
+    }
+}
+
+#[cfg(test)]
+mod tests;

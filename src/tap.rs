@@ -1,0 +1,68 @@
+//! The wire proxy between a migration tool and the scratch server: it marks where statements begin and end.
+//!
+//! A [`Tap`] listens on a loopback port that the system chose. Each connection's bytes are forwarded unchanged; at
+//! statement boundaries the observer is told, and at those where the server waits for the client anyway, the reply is
+//! held back while the observer looks. Limits: TLS and GSS encryption are answered with no (the hop is loopback).
+
+pub mod postgres;
+
+use std::net::{Ipv4Addr, SocketAddr};
+use std::sync::Arc;
+
+use tokio::net::TcpListener;
+use tokio::task::{JoinHandle, JoinSet};
+
+use crate::observe::postgres::Observer;
+use crate::server::Endpoint;
+
+/// A listening tap. Dropping it closes every connection that goes through it.
+#[derive(Debug)]
+pub struct Tap {
+    address: SocketAddr,
+    task: JoinHandle<()>,
+}
+
+impl Tap {
+    /// Listens on a loopback port and relays to `server`, telling `observer`.
+    ///
+    /// # Errors
+    /// When no port can be had.
+    pub async fn start(server: Endpoint, observer: Arc<Observer>) -> std::io::Result<Self> {
+        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await?;
+        let address = listener.local_addr()?;
+        let task = tokio::spawn(accept(listener, server, observer));
+        Ok(Self { address, task })
+    }
+
+    /// The address to connect to.
+    pub fn address(&self) -> SocketAddr {
+        self.address
+    }
+}
+
+impl Drop for Tap {
+    fn drop(&mut self) {
+        self.task.abort();
+    }
+}
+
+async fn accept(listener: TcpListener, server: Endpoint, observer: Arc<Observer>) {
+    // Owned here, so that aborting this task drops the set and with it every relay.
+    let mut relays = JoinSet::new();
+    loop {
+        tokio::select! {
+            accepted = listener.accept() => match accepted {
+                Ok((client, _)) => {
+                    let (server, observer) = (server.clone(), Arc::clone(&observer));
+                    relays.spawn(async move {
+                        if let Err(error) = postgres::relay(client, &server, &observer).await {
+                            tracing::debug!(%error, "a connection through the tap ended");
+                        }
+                    });
+                }
+                Err(error) => tracing::warn!(%error, "the tap could not accept a connection"),
+            },
+            Some(_) = relays.join_next() => {}
+        }
+    }
+}

@@ -1,0 +1,171 @@
+//! Judges the facts of a run: which findings they amount to, what class of change it is, in what order to deploy.
+//!
+//! Everything here is pure: the same [`Run`] gives the same answer with no server, no clock and no file. A finding is
+//! one file with its [`Rule`] and one line in `RULES`; the cases that show it and keep it silent are part of the rule.
+
+mod advice;
+mod answer;
+mod blocking;
+mod blocks_reads;
+mod blocks_writes;
+mod class;
+mod deploy;
+mod draft;
+mod expectation;
+mod fails_on_data;
+mod failure;
+mod keywords;
+mod limit;
+mod migration_failed;
+mod new_query_fails;
+mod no_safe_order;
+mod old_query_breaks;
+mod old_query_changes;
+mod prepared_statement_breaks;
+mod slow_migration;
+pub(crate) mod story;
+pub(crate) mod table;
+mod table_rewrite;
+#[cfg(test)]
+pub(crate) mod testing;
+
+use std::cmp::Reverse;
+
+pub(crate) use blocking::ends_transaction;
+pub use expectation::expectation;
+pub(crate) use table_rewrite::{new_storage, rewritten};
+
+use crate::run::{Finding, Run, Verdict};
+
+/// One kind of finding.
+#[derive(Debug)]
+pub struct Rule {
+    /// The word by which reports, scenarios and `rehearsal explain` call it.
+    pub code: &'static str,
+    /// What it says, in half a line.
+    pub title: &'static str,
+    /// What it means, how it is measured, why it hurts, what to do instead. Plain text with indented SQL.
+    pub explain: &'static str,
+    judge: fn(&Run) -> Vec<Finding>,
+    #[cfg(test)]
+    cases: testing::Cases,
+}
+
+static RULES: [Rule; 11] = [
+    fails_on_data::RULE,
+    migration_failed::RULE,
+    blocks_reads::RULE,
+    blocks_writes::RULE,
+    table_rewrite::RULE,
+    slow_migration::RULE,
+    no_safe_order::RULE,
+    old_query_breaks::RULE,
+    new_query_fails::RULE,
+    prepared_statement_breaks::RULE,
+    old_query_changes::RULE,
+];
+
+/// Every kind of finding that this version knows.
+pub fn rules() -> &'static [Rule] {
+    &RULES
+}
+
+/// The kind of finding with this code.
+pub fn explain(code: &str) -> Option<&'static Rule> {
+    RULES.iter().find(|rule| rule.code == code)
+}
+
+/// Judges what a run found, by the limits in it.
+///
+/// Findings come most severe first, then in the order of the migrations. The verdict is `None` where the run cannot
+/// carry one: it did not go to its end and what it did see is no reason to fail.
+pub fn judge(run: &Run) -> (Vec<Finding>, Option<Verdict>) {
+    let mut findings: Vec<Finding> = RULES.iter().flat_map(|rule| (rule.judge)(run)).collect();
+    findings.sort_by_key(|finding| place(run, finding));
+    let verdict = answer::answer(run, &findings);
+    (findings, verdict)
+}
+
+/// Where a finding stands in the list. Lines of query files do not compare with lines of migrations, so findings about
+/// queries come after those about statements, in the order of their rules.
+fn place(run: &Run, finding: &Finding) -> impl Ord + use<> {
+    let migration = run.migrations.iter().position(|migration| Some(&migration.id) == finding.migration.as_ref());
+    let about_query = finding.query.is_some();
+    let line = finding.line.filter(|_| !about_query).unwrap_or(u32::MAX);
+    (Reverse(finding.severity), migration.unwrap_or(usize::MAX), about_query, line)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use pretty_assertions::assert_eq;
+
+    use super::testing::{facts, migration, statement};
+    use super::*;
+    use crate::run::Severity;
+
+    fn codes(run: &Run) -> BTreeSet<String> {
+        judge(run).0.into_iter().map(|finding| finding.code).collect()
+    }
+
+    #[test]
+    fn every_rule_is_shown_by_a_case_and_kept_silent_by_another() {
+        for rule in rules() {
+            assert!(!rule.cases.shown.is_empty(), "{} has no case that shows it", rule.code);
+            assert!(!rule.cases.silent.is_empty(), "{} has no case that must stay silent", rule.code);
+            for (claim, run) in rule.cases.shown {
+                assert!(codes(&run()).contains(rule.code), "{} is not found although {claim}", rule.code);
+            }
+            for (claim, run) in rule.cases.silent {
+                assert!(!codes(&run()).contains(rule.code), "{} is found although {claim}", rule.code);
+            }
+        }
+    }
+
+    #[test]
+    fn every_finding_names_its_rule_its_evidence_and_a_way_out() {
+        for (claim, run) in rules().iter().flat_map(|rule| rule.cases.shown) {
+            for finding in judge(&run()).0 {
+                assert!(explain(&finding.code).is_some(), "{} is in no table", finding.code);
+                assert!(!finding.evidence.is_empty(), "{} has no evidence when {claim}", finding.code);
+                assert!(!finding.help.is_empty(), "{} has no help when {claim}", finding.code);
+                assert!(finding.message.len() > 20, "{} says {:?}", finding.code, finding.message);
+            }
+        }
+    }
+
+    #[test]
+    fn codes_are_words_and_every_explanation_has_its_four_parts() {
+        for rule in rules() {
+            assert!(rule.code.chars().all(|c| c.is_ascii_lowercase() || c == '-'), "{}", rule.code);
+            for part in ["How it is measured", "Why it hurts", "What to do instead"] {
+                assert!(rule.explain.contains(part), "the explanation of {} lacks {part:?}", rule.code);
+            }
+            assert!(rule.explain.lines().all(|line| line.len() <= 100), "{} has an overlong line", rule.code);
+        }
+    }
+
+    #[test]
+    fn errors_come_first_and_then_the_order_of_the_migrations() {
+        let slow = |id: &str| migration(id).took(700_000).statement(statement(1, "SELECT 1", 1));
+        let small_rewrite =
+            migration("0001").statement(statement(4, "VACUUM FULL colours", 3).rewrite("public.colours", 8_192));
+        let run = facts()
+            .table("public.colours", 12)
+            .migration(small_rewrite)
+            .migration(slow("0002"))
+            .migration(slow("0003"))
+            .run();
+        let found: Vec<_> =
+            judge(&run).0.into_iter().map(|found| (found.severity, found.migration.unwrap_or_default())).collect();
+        assert_eq!(
+            found,
+            [
+                (Severity::Error, "0002".to_owned()),
+                (Severity::Error, "0003".to_owned()),
+                (Severity::Warning, "0001".to_owned())
+            ]
+        );
+    }
+}

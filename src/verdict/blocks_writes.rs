@@ -1,0 +1,113 @@
+//! `blocks-writes`: writers of a table in use were shut out for longer than the limit while readers were not.
+
+use super::{Rule, blocking};
+use crate::run::{Blocks, Finding, Run};
+
+const CODE: &str = "blocks-writes";
+
+pub(super) const RULE: Rule = Rule {
+    code: CODE,
+    title: "writers of a table were shut out for longer than the limit",
+    explain: EXPLAIN,
+    judge,
+    #[cfg(test)]
+    cases: tests::CASES,
+};
+
+const EXPLAIN: &str = "\
+A migration held a lock that lets SELECT pass and no INSERT, UPDATE or DELETE (SHARE, SHARE ROW
+EXCLUSIVE or EXCLUSIVE) on a table that is in use, for longer than limits.writes_blocked (500 ms
+by default; [limits.tables] sets it for one table).
+
+How it is measured
+  As blocks-reads: from the grant of the lock to the end of the transaction, without the time
+  for which rehearsal held the server back. A lock that shuts readers out as well is told by
+  blocks-reads alone (\"reads and writes\"); this finding stands beside it only if writers were
+  shut out for more than their limit on top of that, by a lock that let readers pass. Waits for
+  single rows that another transaction changed are no table locks and are not counted.
+
+Why it hurts in production
+  Pages still load, and every order, login or payment hangs: health checks that only read stay
+  green. A foreign key locks the table that it points to as well, which the migration may never
+  name.
+
+What to do instead
+  Build indexes beside the traffic, outside a transaction; drop an invalid index left by a
+  failure:
+      CREATE INDEX CONCURRENTLY orders_status ON orders (status);
+      REINDEX INDEX CONCURRENTLY orders_status;
+  Add a foreign key without its check, and check it later, which lets writers go on:
+      SET lock_timeout = '2s';
+      ALTER TABLE orders ADD CONSTRAINT c FOREIGN KEY (customer_id) REFERENCES customers NOT VALID;
+      ALTER TABLE orders VALIDATE CONSTRAINT c;        -- in a transaction of its own
+  Add a unique constraint from an index that is there already:
+      CREATE UNIQUE INDEX CONCURRENTLY u ON orders (number);
+      ALTER TABLE orders ADD CONSTRAINT u UNIQUE USING INDEX u;
+  Give every migration a lock_timeout and retry it: the wait for the lock blocks others too.
+";
+
+fn judge(run: &Run) -> Vec<Finding> {
+    let windows = blocking::seen(run).filter_map(|(migration, seen)| blocking::writes(run, migration, seen));
+    windows.map(|window| blocking::finding(CODE, "Writes of", Blocks::Writes, &window)).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::observe::postgres::lock_mode::LockMode::{AccessExclusive, Share};
+    use crate::verdict::testing::{Cases, MigrationFacts, facts, migration, ms, statement};
+
+    pub(super) const CASES: Cases = Cases {
+        shown: &[
+            ("CREATE INDEX shut writers out for 3 s", || facts().migration(create_index(3_000)).run()),
+            ("writers waited for CREATE INDEX, then everybody for VACUUM FULL", || {
+                facts().migration(index_then_rewrite(3_000, 4_000)).run()
+            }),
+            ("readers are under their limit and writers are not", || {
+                facts()
+                    .migration(index_then_rewrite(0, 4_000))
+                    .with(|run| run.limits.reads_blocked_ms = ms(9_000))
+                    .run()
+            }),
+        ],
+        silent: &[
+            ("writers were shut out for less than the limit", || facts().migration(create_index(80)).run()),
+            ("the same lock shut readers out, which blocks-reads tells", || {
+                facts().migration(index_then_rewrite(0, 4_000)).run()
+            }),
+            ("the writers' own window is short beside the readers'", || {
+                facts().migration(index_then_rewrite(100, 4_000)).run()
+            }),
+            ("the table has no rows", || {
+                facts().migration(create_index(3_000).with(|m| m.blocking[0].rows = Some(0))).run()
+            }),
+        ],
+    };
+
+    fn create_index(held: u64) -> MigrationFacts {
+        let create = statement(7, "CREATE INDEX ON orders (status)", held).locks("public.orders", Share, held);
+        migration("0003").statement(create).blocks("public.orders", 5_000_000, 0, held, 0)
+    }
+
+    /// Two transactions of one migration, so that the stretches do not touch.
+    fn index_then_rewrite(index: u64, rewrite: u64) -> MigrationFacts {
+        let create = statement(1, "CREATE INDEX ON orders (status)", index).locks("public.orders", Share, index);
+        let vacuum = statement(2, "VACUUM FULL orders", rewrite).locks("public.orders", AccessExclusive, rewrite);
+        let both = migration("0003").statement(create).statement(vacuum);
+        both.blocks("public.orders", 5_000_000, rewrite, rewrite, 1)
+            .with(|m| m.blocking[0].writes.total_ms = Some(ms(index + rewrite)))
+    }
+
+    #[test]
+    fn beside_blocks_reads_it_is_about_the_lock_that_let_readers_pass() {
+        let found = judge(&facts().migration(index_then_rewrite(3_000, 4_000)).run());
+        let [finding] = &found[..] else { panic!("one finding, not {found:?}") };
+        assert_eq!(finding.line, Some(1));
+        assert_eq!(
+            finding.message,
+            "Writes of public.orders (5,000,000 rows) were shut out for 3.00 s (limit 500 ms), by the ShareLock of \
+             CREATE INDEX"
+        );
+        assert!(finding.help.starts_with("CREATE INDEX CONCURRENTLY"), "{}", finding.help);
+    }
+}

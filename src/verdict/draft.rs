@@ -1,0 +1,60 @@
+//! How rules write a finding down: the code and the sentence first, then where, on what evidence, and what to do.
+
+use std::collections::BTreeMap;
+
+use serde::Serialize;
+
+use crate::run::{Finding, Migration, QueryResult, Severity};
+
+impl Finding {
+    /// A finding with nothing but its sentence.
+    pub(super) fn new(code: &str, severity: Severity, message: String) -> Self {
+        Self {
+            code: code.to_owned(),
+            severity,
+            migration: None,
+            file: None,
+            line: None,
+            table: None,
+            query: None,
+            message,
+            evidence: BTreeMap::new(),
+            help: String::new(),
+        }
+    }
+
+    /// It is about this migration, and about this one of its statements if that is known.
+    pub(super) fn in_migration(mut self, migration: &Migration, statement: Option<usize>) -> Self {
+        self.migration = Some(migration.id.clone());
+        self.file.clone_from(&migration.path);
+        self.line = statement.and_then(|index| migration.statements.get(index)).and_then(|statement| statement.line);
+        self
+    }
+
+    /// It is about this query, once this migration was there.
+    pub(super) fn of_query(mut self, query: &QueryResult, after: Option<&Migration>) -> Self {
+        self.migration = after.map(|migration| migration.id.clone());
+        self.file = Some(query.file.clone());
+        self.line = Some(query.line);
+        self.query = Some(query.name.clone());
+        self
+    }
+
+    /// It is about this table.
+    pub(super) fn on_table(mut self, table: &str) -> Self {
+        self.table = Some(table.to_owned());
+        self
+    }
+
+    /// Adds a figure that it rests on. What is not known is written as `null`.
+    pub(super) fn evidence(mut self, key: &str, value: impl Serialize) -> Self {
+        self.evidence.insert(key.to_owned(), serde_json::to_value(value).unwrap_or_default());
+        self
+    }
+
+    /// What to do instead.
+    pub(super) fn help(mut self, help: impl Into<String>) -> Self {
+        self.help = help.into();
+        self
+    }
+}

@@ -1,0 +1,129 @@
+//! `fails-on-data`: a migration failed because of the rows that it met.
+
+use super::{Rule, failure};
+use crate::run::{Finding, Run, Severity};
+
+const CODE: &str = "fails-on-data";
+
+pub(super) const RULE: Rule = Rule {
+    code: CODE,
+    title: "the migration failed because of the rows it met",
+    explain: EXPLAIN,
+    judge,
+    #[cfg(test)]
+    cases: tests::CASES,
+};
+
+const EXPLAIN: &str = "\
+A statement of a pending migration was refused by the server because of the data: SQLSTATE class
+22 (a value that does not fit or cannot be converted) or 23 (NOT NULL, unique, foreign key,
+check). It would work on an empty database, which is why no test found it.
+
+How it is measured
+  The migration ran against the snapshot, and the server's own error is kept word for word.
+  Whether production fails as well depends on how well the snapshot stands for it: rows that
+  were made up to grow a table can break rules that real rows keep, and the other way round.
+
+Why it hurts in production
+  The deploy stops half-way. What the transaction did is undone after all its work, with its
+  locks held until then; what ran outside of one stays, such as an invalid index of CREATE INDEX
+  CONCURRENTLY.
+
+What to do instead
+  Find the rows first, and mend them in a migration before this one:
+      SELECT number, count(*) FROM orders GROUP BY number HAVING count(*) > 1;  -- unique
+      SELECT o.id FROM orders o LEFT JOIN customers c ON c.id = o.customer_id
+        WHERE o.customer_id IS NOT NULL AND c.id IS NULL;  -- foreign key
+      UPDATE orders SET status = 'unknown' WHERE status IS NULL AND id BETWEEN 1 AND 10000;
+  Then add the rule for new rows only, mend, and check the old rows last:
+      ALTER TABLE orders ADD CONSTRAINT c CHECK (total >= 0) NOT VALID;
+      ALTER TABLE orders VALIDATE CONSTRAINT c;
+  If the snapshot is to blame, describe the column in [snapshot.table.columns], or restore a
+  dump.
+";
+
+fn judge(run: &Run) -> Vec<Finding> {
+    let on_data = failure::failures(run).filter(failure::Failure::is_on_data);
+    on_data
+        .filter_map(|failure| {
+            let ((index, statement), error) = (failure.statement?, failure.error()?);
+            let message = format!(
+                "{} failed after {} on the data: {} ({})",
+                statement.command, statement.duration_ms, error.message, error.sqlstate
+            );
+            let finding = Finding::new(CODE, Severity::Error, message)
+                .in_migration(failure.migration, Some(index))
+                .evidence("sqlstate", &error.sqlstate)
+                .evidence("detail", &error.detail)
+                .evidence("duration_ms", statement.duration_ms);
+            Some(finding.help(help(&error.sqlstate)))
+        })
+        .collect()
+}
+
+fn help(sqlstate: &str) -> &'static str {
+    match sqlstate {
+        "23502" => {
+            "backfill the NULLs in batches first; then ADD CHECK (… IS NOT NULL) NOT VALID, VALIDATE, SET NOT NULL"
+        }
+        "23503" => {
+            "find the rows that point nowhere (LEFT JOIN … WHERE … IS NULL) and mend them first; then ADD FOREIGN KEY … \
+             NOT VALID and VALIDATE"
+        }
+        "23505" => {
+            "find the duplicates (GROUP BY … HAVING count(*) > 1) and mend them first; drop the invalid index that \
+             CREATE INDEX CONCURRENTLY leaves behind"
+        }
+        "23514" => {
+            "mend the rows that the check refuses first; or ADD CHECK … NOT VALID now and VALIDATE once they are mended"
+        }
+        _ => "find the rows that this value comes from and mend them in a migration before this one",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::run::MigrationStatus;
+    use crate::verdict::testing::{Cases, facts, migration, statement};
+
+    pub(super) const CASES: Cases = Cases {
+        shown: &[
+            ("a column has NULLs", || failing("23502")),
+            ("a value does not fit", || failing("22001")),
+            ("the tool ended with a failure of its own after that", || {
+                let refused = statement(1, "CREATE UNIQUE INDEX ON orders (n)", 80).fails("23505", "duplicate key");
+                let rollback = statement(2, "ROLLBACK", 1);
+                let failed = migration("0002").statement(refused).statement(rollback).failed_with("exit status 1");
+                facts().migration(failed).run()
+            }),
+        ],
+        silent: &[
+            ("the statement is wrong, whatever the rows", || failing("42703")),
+            ("it was a deadlock", || failing("40P01")),
+            ("it waited too long for a lock", || failing("55P03")),
+            ("it was cancelled", || failing("57014")),
+            ("the tool got over that failure", || {
+                let refused = statement(1, "INSERT INTO orders VALUES (1)", 1).fails("23505", "duplicate key");
+                let next = statement(2, "SELECT 1", 1);
+                facts()
+                    .migration(migration("0002").statement(refused).statement(next).ended(MigrationStatus::Applied))
+                    .run()
+            }),
+        ],
+    };
+
+    fn failing(sqlstate: &str) -> Run {
+        let refused = statement(5, "ALTER TABLE orders ALTER status SET NOT NULL", 310);
+        facts().migration(migration("0002").statement(refused.fails(sqlstate, "no"))).run()
+    }
+
+    #[test]
+    fn what_follows_a_failure_is_not_its_cause() {
+        let refused = statement(5, "ALTER TABLE orders ADD CHECK (n > 0)", 310).fails("23514", "is violated");
+        let after = statement(6, "SELECT 1", 0).fails("25P02", "current transaction is aborted");
+        let found = judge(&facts().migration(migration("0002").statement(refused).statement(after)).run());
+        assert_eq!(found[0].message, "ALTER TABLE failed after 310 ms on the data: is violated (23514)");
+        assert_eq!(found[0].line, Some(5));
+    }
+}

@@ -1,0 +1,49 @@
+//! Why a migration failed: which of its statements, or else what the tool said. Data or not is decided here, so that
+//! each failed migration is either `fails-on-data` or `migration-failed` and never both.
+
+use super::blocking::ends_transaction;
+use crate::run::{Migration, MigrationStatus, Run, SqlError, Statement, StatementStatus};
+
+/// `in_failed_sql_transaction`: the answer to everything that is sent after a failure, and never its cause.
+const AFTERMATH: &str = "25P02";
+
+/// A migration that failed, and the statement that made it fail if one did.
+pub(super) struct Failure<'a> {
+    pub(super) migration: &'a Migration,
+    /// Index and statement.
+    pub(super) statement: Option<(usize, &'a Statement)>,
+}
+
+/// Every migration that failed.
+pub(super) fn failures(run: &Run) -> impl Iterator<Item = Failure<'_>> {
+    let failed = run.migrations.iter().filter(|migration| migration.status == MigrationStatus::Failed);
+    failed.map(|migration| Failure { migration, statement: culprit(migration) })
+}
+
+/// The last statement that failed. Where the tool gave an error of its own, it must also be what the tool stumbled
+/// over: a failure that the tool got over (a savepoint, a statement tried for luck) is followed by others that worked.
+fn culprit(migration: &Migration) -> Option<(usize, &Statement)> {
+    let failing = |(_, statement): &(usize, &Statement)| fails(statement);
+    let (index, statement) = migration.statements.iter().enumerate().rev().find(failing)?;
+    let mut later = migration.statements.iter().skip(index + 1).filter(|s| s.connection == statement.connection);
+    let stumbled = migration.error.is_none() || later.all(|s| s.status != StatementStatus::Ok || ends_transaction(s));
+    stumbled.then_some((index, statement))
+}
+
+fn fails(statement: &Statement) -> bool {
+    let aftermath = statement.error.as_ref().is_some_and(|error| error.sqlstate == AFTERMATH);
+    statement.status != StatementStatus::Ok && !aftermath
+}
+
+impl<'a> Failure<'a> {
+    /// The server's error, if it gave one.
+    pub(super) fn error(&self) -> Option<&'a SqlError> {
+        self.statement.and_then(|(_, statement)| statement.error.as_ref())
+    }
+
+    /// Whether the rows are to blame: SQLSTATE class 22 (data exception) or 23 (integrity constraint violation), as in
+    /// appendix A of the PostgreSQL manual.
+    pub(super) fn is_on_data(&self) -> bool {
+        self.error().is_some_and(|error| matches!(error.sqlstate.get(..2), Some("22" | "23")))
+    }
+}

@@ -1,0 +1,141 @@
+//! `migration-failed`: a migration failed, and not because of the rows.
+
+use super::{Rule, failure};
+use crate::run::{Finding, Run, Severity, StatementStatus};
+
+const CODE: &str = "migration-failed";
+
+pub(super) const RULE: Rule = Rule {
+    code: CODE,
+    title: "the migration failed",
+    explain: EXPLAIN,
+    judge,
+    #[cfg(test)]
+    cases: tests::CASES,
+};
+
+const EXPLAIN: &str = "\
+A pending migration did not reach its end: the server refused a statement for a reason other
+than the data, the connection was lost, or the migration tool itself failed or ran out of time.
+Failures because of the rows are fails-on-data. Migrations after it were not run, and the
+queries that were to run after them are missing from the record.
+
+How it is measured
+  The server's error to the last statement that failed, word for word; where no statement tells,
+  what the tool said. Errors that only follow from one before (25P02) are not taken for the
+  cause.
+
+Why it hurts in production
+  The same tool would have stopped at the same place, with whatever it had committed by then in
+  place.
+
+What to do instead
+  Run it again once mended. Often the snapshot is not where production is: check
+  migrations.applied_through, and that the extensions, roles and schemas that the migration
+  names are in the dump. Statements that refuse to run in a transaction (25001, CREATE INDEX
+  CONCURRENTLY) go into a file of their own that begins with:
+      -- rehearsal: no-transaction
+  A lock_timeout (55P03) is met by trying again, not by a longer one:
+      SET lock_timeout = '2s';
+";
+
+fn judge(run: &Run) -> Vec<Finding> {
+    let others = failure::failures(run).filter(|failure| !failure.is_on_data());
+    others
+        .map(|failure| {
+            let error = failure.error();
+            let finding = Finding::new(CODE, Severity::Error, message(&failure))
+                .in_migration(failure.migration, failure.statement.map(|(index, _)| index))
+                .evidence("tool", &failure.migration.error)
+                .evidence("sqlstate", error.map(|error| &error.sqlstate))
+                .evidence("detail", error.and_then(|error| error.detail.as_deref()));
+            finding.help(error.map_or(TOOL, |error| help(&error.sqlstate)))
+        })
+        .collect()
+}
+
+const TOOL: &str = "the log of the tool may say more; mend it and rehearse again";
+
+fn message(failure: &failure::Failure<'_>) -> String {
+    let name = &failure.migration.name;
+    match (failure.statement, failure.error(), &failure.migration.error) {
+        (Some((_, statement)), Some(error), _) => {
+            format!("{} failed: {} ({})", statement.command, error.message, error.sqlstate)
+        }
+        (Some((_, statement)), None, Some(error)) if statement.status == StatementStatus::Lost => {
+            format!("{} failed after {}: {error}", statement.command, statement.duration_ms)
+        }
+        (Some((_, statement)), None, None) if statement.status == StatementStatus::Lost => {
+            format!("the connection was lost {} into {}", statement.duration_ms, statement.command)
+        }
+        (_, _, Some(error)) => format!("{name} failed: {error}"),
+        (_, _, None) => format!("{name} failed, and neither the server nor the tool said why"),
+    }
+}
+
+fn help(sqlstate: &str) -> &'static str {
+    match sqlstate {
+        "25001" => "put it in a file of its own that begins with `-- rehearsal: no-transaction`",
+        "55P03" => "another session of the migration holds the lock: see which, or retry with a short lock_timeout",
+        "57014" => "it was cancelled: raise the timeout of the migration, or split the work into batches",
+        "42P07" | "42701" | "42710" => {
+            "it is there already: check migrations.applied_through, or make the statement IF NOT EXISTS"
+        }
+        "42P01" | "42703" | "42704" | "3F000" => {
+            "it is misspelt, or not in the snapshot: check migrations.applied_through and what the dump leaves out"
+        }
+        "42501" => "the role of the rehearsal may not do this: check who owns the objects of the dump",
+        _ => "mend the statement and rehearse again",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::run::MigrationStatus;
+    use crate::verdict::testing::{Cases, facts, migration, statement};
+
+    pub(super) const CASES: Cases = Cases {
+        shown: &[
+            ("a column that it names is missing", || failing("42703")),
+            ("the connection was lost", lost),
+            ("only the tool failed", || facts().migration(migration("0002").failed_with("exit status 1")).run()),
+            ("nobody said why", || facts().migration(migration("0002").ended(MigrationStatus::Failed)).run()),
+        ],
+        silent: &[
+            ("the data is to blame", || failing("23505")),
+            ("it was applied", || facts().migration(migration("0002")).run()),
+            ("it was never begun", || facts().migration(migration("0002").ended(MigrationStatus::NotRun)).run()),
+        ],
+    };
+
+    fn failing(sqlstate: &str) -> Run {
+        let refused = statement(5, "ALTER TABLE orders DROP COLUMN status", 2);
+        facts().migration(migration("0002").statement(refused.fails(sqlstate, "no"))).run()
+    }
+
+    fn lost() -> Run {
+        let gone = statement(5, "VACUUM FULL orders", 1_200).with(|s| s.status = StatementStatus::Lost);
+        facts().migration(migration("0002").statement(gone.unobserved())).run()
+    }
+
+    #[test]
+    fn the_sentence_says_who_failed() {
+        let tool = facts().migration(migration("0002").failed_with("exit status 1")).run();
+        for (run, sentence) in [
+            (failing("42703"), "ALTER TABLE failed: no (42703)"),
+            (lost(), "the connection was lost 1.20 s into VACUUM"),
+            (tool, "0002_change.sql failed: exit status 1"),
+        ] {
+            assert_eq!(judge(&run)[0].message, sentence);
+        }
+    }
+
+    #[test]
+    fn a_failed_migration_is_exactly_one_of_the_two() {
+        for sqlstate in ["22001", "23505", "25001", "40P01", "42703", "55P03", "57014", "XX000"] {
+            let (found, _) = crate::verdict::judge(&failing(sqlstate));
+            assert_eq!(found.len(), 1, "{sqlstate}: {found:?}");
+        }
+    }
+}

@@ -1,0 +1,18 @@
+//! The program as its users meet it: the built binary, on real servers, judged by its exit code, its output and what it
+//! leaves behind. A server or an engine that is missing fails these tests; none is skipped.
+
+#![allow(clippy::unwrap_used)]
+
+mod alembic;
+mod catalogue;
+mod command;
+mod docker;
+mod endings;
+mod interruption;
+mod leftovers;
+mod loss;
+mod names;
+mod outputs;
+mod process;
+mod sandbox;
+mod secrets;

@@ -1,0 +1,214 @@
+#!/usr/bin/env bash
+# Sets up what the tests need on a Debian-like machine with cargo, then runs every check of the project.
+#
+#   tests/run.sh            set up, then format, lints, documentation and tests
+#   tests/run.sh --setup    set up only; a Docker engine that had to be started keeps running
+#
+# What is there already is left as it is and costs milliseconds. Installing takes root or `sudo -n`; without them the
+# script says what a person should run. Headings and set-up go to stderr, the checks' own output is not touched.
+#
+#   DOCKER_HOST                  the engine to use; one that is named so is never started from here
+#   REHEARSAL_KEEP_DOCKER=1      leave a Docker engine that was started here running
+#   REHEARSAL_DEBIAN_MIRROR      see tests/images/build.sh
+set -euo pipefail
+shopt -s inherit_errexit # or a failure inside $(...) would be lost
+
+cd "$(dirname "${BASH_SOURCE[0]}")/.."
+# Debian keeps dockerd here, out of the PATH of a user who is not root.
+PATH=$PATH:/usr/sbin:/sbin
+
+venv=$PWD/target/test-venv
+venv_packages=('alembic==1.20.*' 'psycopg2-binary==2.9.*')
+keep_docker=${REHEARSAL_KEEP_DOCKER:-0}
+docker_job=
+
+heading() {
+    printf '== %s (at %d s)\n' "$1" "$SECONDS" >&2
+}
+
+die() {
+    printf 'tests/run.sh: %s\n' "$@" >&2
+    exit 1
+}
+
+has() {
+    command -v "$1" >/dev/null
+}
+
+as_root() {
+    if ((EUID == 0)); then "$@"; else sudo -n "$@"; fi
+}
+
+can_be_root() {
+    ((EUID == 0)) || { has sudo && sudo -n true 2>/dev/null; }
+}
+
+# logged NAME COMMAND...: runs the command with its output in target/NAME.log, and shows the end of it when it fails.
+logged() {
+    local name=$1 log=target/$1.log
+    shift
+    # Not `"$@" || ...`, under which bash would go on after a failure inside a function.
+    "$@" >"$log" 2>&1 </dev/null &
+    wait $! || {
+        tail -n 30 "$log" >&2
+        die "$name failed (all of its output: $log)"
+    }
+}
+
+docker_answers() {
+    docker version >/dev/null 2>&1
+}
+
+has_postgres() {
+    has initdb || compgen -G '/usr/lib/postgresql/*/bin/initdb' >/dev/null ||
+        compgen -G '/usr/pgsql-*/bin/initdb' >/dev/null
+}
+
+venv_is_ready() {
+    [[ -f $venv/packages && $(<"$venv/packages") == "${venv_packages[*]}" ]]
+}
+
+# Prints the Debian packages that bring what this machine lacks, one a line.
+missing_packages() {
+    local images
+    has cc || printf '%s\n' gcc libc6-dev
+    has zstd || echo zstd
+    has_postgres || echo postgresql
+    venv_is_ready || python3 -c 'import ensurepip, venv' 2>/dev/null || printf '%s\n' python3 python3-venv
+
+    if docker_answers; then
+        images=$(tests/images/build.sh --missing)
+    else
+        images=unknown
+        [[ -n ${DOCKER_HOST:-} ]] || { has docker && has dockerd; } || echo docker.io
+    fi
+    if [[ -n $images ]]; then
+        has mmdebstrap || echo mmdebstrap
+        has mount || echo mount
+        [[ -e /usr/share/keyrings/debian-archive-keyring.gpg ]] || echo debian-archive-keyring
+    fi
+}
+
+apt_install() {
+    local -a apt=(apt-get -q -y -o DPkg::Lock::Timeout=300)
+    local policy=/etc/postgresql-common/createcluster.d/rehearsal.conf
+    # For this one installation: the tests make their own clusters, and none should take port 5432 meanwhile.
+    if [[ " $* " == *' postgresql '* ]]; then
+        as_root mkdir -p "${policy%/*}"
+        echo 'create_main_cluster = false' | as_root tee "$policy" >/dev/null
+    fi
+    as_root "${apt[@]}" update
+    # Newer releases of Debian have Docker's client in a package of its own.
+    if [[ " $* " == *' docker.io '* && -n $(apt-cache search --names-only '^docker-cli$') ]]; then
+        set -- "$@" docker-cli
+    fi
+    as_root env DEBIAN_FRONTEND=noninteractive "${apt[@]}" install --no-install-recommends "$@"
+    as_root rm -f "$policy"
+}
+
+install_missing() {
+    local list
+    local -a packages
+    list=$(missing_packages)
+    [[ -n $list ]] || return 0
+    mapfile -t packages <<<"$list"
+
+    heading "installing ${packages[*]}"
+    has apt-get || die "this machine has no apt-get; install what these Debian packages bring: ${packages[*]}" \
+        'and start a Docker engine that has the images, or can pull them: docker pull postgres:17 (and 15, 18)'
+    can_be_root || die 'installing takes root, which cannot be had here without a password; run this, then start again:' \
+        "    sudo apt-get update && sudo apt-get install ${packages[*]}"
+    logged install apt_install "${packages[@]}"
+}
+
+# forget_stale PIDFILE PROGRAM: a killed dockerd leaves its files, and the next one takes any process that meanwhile has
+# that pid for its predecessor, and refuses to start.
+forget_stale() {
+    local pid
+    pid=$(as_root cat "$1" 2>/dev/null) || return 0
+    [[ $(cat "/proc/$pid/comm" 2>/dev/null) == "$2" ]] || as_root rm -f "$1"
+}
+
+start_docker() {
+    local reason log=target/dockerd.log limit=$((SECONDS + 60))
+    ! docker_answers || return 0
+    [[ -z ${DOCKER_HOST:-} ]] || die "the engine that DOCKER_HOST names ($DOCKER_HOST) does not answer; start it, or unset DOCKER_HOST"
+    reason=$(docker version 2>&1 >/dev/null) || true
+    [[ $reason != *'permission denied'* ]] || die 'a Docker engine runs here, but does not let you in; run this, log in again, start again:' \
+        "    sudo usermod -aG docker $(id -un)"
+    can_be_root || die 'starting a Docker engine takes root; run this, then start again:' \
+        "    sudo dockerd --group $(id -gn) &"
+
+    heading 'starting dockerd'
+    forget_stale /var/run/docker.pid dockerd
+    forget_stale /var/run/docker/containerd/containerd.pid containerd
+    # In a session of its own, so that Ctrl-C reaches the tests and not the engine that they clean up with.
+    as_root setsid dockerd --group "$(id -gn)" >"$log" 2>&1 </dev/null &
+    docker_job=$!
+    until docker_answers; do
+        if ! kill -0 "$docker_job" 2>/dev/null || ((SECONDS > limit)); then
+            tail -n 20 "$log" >&2
+            die "dockerd does not start (all of its log: $log)"
+        fi
+        sleep 0.1
+    done
+}
+
+# Only an engine that was started here, and is the one that the pid file names: our job lives as long as it does.
+stop_docker() {
+    [[ -n $docker_job && $keep_docker != 1 ]] || return 0
+    # The shell's own kill: a small system has no other.
+    # shellcheck disable=SC2016 # root's shell reads the file
+    kill -0 "$docker_job" && as_root sh -c 'kill "$(cat /var/run/docker.pid)"' && wait "$docker_job"
+} >/dev/null 2>&1
+
+build_images() {
+    local missing
+    missing=$(tests/images/build.sh --missing)
+    [[ -n $missing ]] || return 0
+    heading 'building the server images'
+    tests/images/build.sh >&2
+}
+
+make_venv() {
+    ! venv_is_ready || return 0
+    heading 'making the Python environment'
+    logged venv python3 -m venv --clear "$venv"
+    logged venv "$venv/bin/pip" install --disable-pip-version-check "${venv_packages[@]}"
+    # Written last: an environment without it is made anew.
+    printf '%s' "${venv_packages[*]}" >"$venv/packages"
+}
+
+set_up() {
+    has cargo || die 'cargo is missing: install Rust first'
+    mkdir -p target
+    install_missing
+    start_docker
+    build_images
+    make_venv
+    export REHEARSAL_TEST_VENV=$venv
+}
+
+check() {
+    heading 'cargo fmt'
+    cargo fmt --check
+    heading 'cargo clippy'
+    cargo clippy --all-targets --locked -- -D warnings
+    heading 'cargo doc'
+    RUSTDOCFLAGS='-D warnings' cargo doc --no-deps --locked
+    heading 'cargo test'
+    cargo test --locked
+}
+
+case ${1:-} in
+    '') ;;
+    --setup) keep_docker=1 ;;
+    *) die "unknown argument: $1 (there is only --setup)" ;;
+esac
+trap 'stop_docker || true' EXIT
+set_up
+if [[ ${1:-} == --setup ]]; then
+    heading "ready; the tests want REHEARSAL_TEST_VENV=$venv"
+else
+    check
+fi

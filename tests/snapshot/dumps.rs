@@ -1,0 +1,113 @@
+//! Dumps of the usual kinds: what is restored is what psql or pg_restore would have restored.
+
+use std::path::PathBuf;
+
+use pretty_assertions::assert_eq;
+
+use crate::lab::{Database, Lab, Place, fixture, with_server};
+
+/// A database with the shop in it and a role of its own.
+async fn shop(lab: &Lab) -> (Database, String) {
+    let role = Lab::name("clerk");
+    let database = lab.database().await;
+    database.run(&fixture("shop.sql").replace("clerk", &role)).await;
+    (database, role)
+}
+
+async fn dump(lab: &Lab, database: &Database, arguments: &[&str]) -> PathBuf {
+    let bytes = lab.program("pg_dump", &[&["-d", &database.name], arguments].concat(), None).await;
+    lab.file("shop.dump", bytes)
+}
+
+#[test]
+fn restoring_gives_the_database_that_psql_would() {
+    for arguments in
+        [&[][..], &["--inserts"], &["--column-inserts", "--rows-per-insert=7"], &["--clean", "--if-exists"]]
+    {
+        with_server(Place::Local, async |lab: &Lab| {
+            let (source, role) = shop(lab).await;
+            let file = dump(lab, &source, arguments).await;
+            let expected = lab.text_of(&source, &[]).await;
+            lab.forget(source, &role).await;
+
+            let ours = lab.database().await;
+            let prepared = lab.prepare(&ours, std::slice::from_ref(&file), vec![], 1).await.expect("it is restored");
+            assert_eq!(lab.text_of(&ours, &[]).await, expected, "{arguments:?}");
+            assert_eq!(prepared.origin, "restored");
+            assert!(prepared.notes.iter().any(|note| note.contains(&role)), "{:?}", prepared.notes);
+
+            let theirs = lab.database().await;
+            lab.program("psql", &["-X", "-q", "-v", "ON_ERROR_STOP=1", "-d", &theirs.name], Some(&file)).await;
+            assert_eq!(lab.text_of(&theirs, &[]).await, expected, "{arguments:?}");
+        });
+    }
+}
+
+#[test]
+fn a_dump_that_drops_and_makes_its_database_is_restored_into_the_scratch_one() {
+    with_server(Place::Local, async |lab: &Lab| {
+        let (source, role) = shop(lab).await;
+        let file = dump(lab, &source, &["--clean", "--create"]).await;
+        let expected = lab.text_of(&source, &[]).await;
+        let name = source.name.clone();
+        lab.forget(source, &role).await;
+
+        let ours = lab.database().await;
+        let prepared = lab.prepare(&ours, &[file], vec![], 1).await.expect("it is restored");
+        assert_eq!(lab.text_of(&ours, &[]).await, expected);
+        for word in ["CREATE DATABASE was left out", &format!("\\connect {name} was not followed")] {
+            assert!(prepared.notes.iter().any(|note| note.contains(word)), "{word}: {:?}", prepared.notes);
+        }
+        let known: i64 = ours.count(&format!("pg_database WHERE datname = '{name}'")).await;
+        assert_eq!(known, 0, "the dump's own database must not be made");
+    });
+}
+
+/// A dump in custom format, with several jobs and a policy for a role that is not there.
+pub(crate) async fn a_custom_dump_is_restored_by(lab: &Lab) {
+    let (source, role) = shop(lab).await;
+    let file = dump(lab, &source, &["--format=custom"]).await;
+    let bare = ["--no-owner", "--no-privileges"];
+    let expected = lab.text_of(&source, &bare).await;
+    lab.forget(source, &role).await;
+
+    let ours = lab.database_named(&Lab::name("My Shop")).await;
+    let prepared = lab.prepare(&ours, &[file], vec![], 1).await.expect("it is restored");
+    assert_eq!(lab.text_of(&ours, &bare).await, expected);
+    let made = format!("made the roles {role}");
+    assert!(prepared.notes.iter().any(|note| note.contains(&made)), "{:?}", prepared.notes);
+    assert_eq!(prepared.tables[0].name, "\"Back Office\".\"Order \"\"Lines\"\" 😀\"");
+    assert_eq!(prepared.tables[0].rows, Some(2_200));
+}
+
+#[test]
+fn a_custom_dump_is_restored_as_it_was() {
+    with_server(Place::Local, a_custom_dump_is_restored_by);
+}
+
+/// A dump in plain format.
+pub(crate) async fn a_plain_dump_is_restored_by(lab: &Lab) {
+    let (source, role) = shop(lab).await;
+    let file = dump(lab, &source, &[]).await;
+    let expected = lab.text_of(&source, &[]).await;
+    lab.forget(source, &role).await;
+    let ours = lab.database().await;
+    lab.prepare(&ours, &[file], vec![], 1).await.expect("it is restored");
+    assert_eq!(lab.text_of(&ours, &[]).await, expected);
+}
+
+#[test]
+fn a_custom_dump_of_a_newer_server_says_to_use_a_newer_server() {
+    with_server(Place::Container("18"), async |newer: &Lab| {
+        let (source, _) = shop(newer).await;
+        let file = dump(newer, &source, &["--format=custom"]).await;
+        let older = crate::lab::start(Place::Container("15")).await;
+        let config = older.config("rehearsal");
+        let wish = rehearsal::scenario::SnapshotWish { restore: vec![file], ..Default::default() };
+        let error = rehearsal::snapshot::prepare(&config, &wish, &older, &|_| ()).await.expect_err("15 cannot read it");
+        let text = error.to_string();
+        assert!(text.contains("shop.dump") && text.contains("newer") && text.contains("version"), "{text}");
+        assert!(error.is_the_scenarios(), "the scenario asks for the wrong server");
+        older.stop().await.expect("the server stops");
+    });
+}
