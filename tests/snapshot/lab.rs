@@ -193,11 +193,12 @@ impl Lab {
     }
 }
 
-/// The container that a port of this machine leads to.
+/// The container that a port of this machine leads to. The port of IPv4, as the server's endpoint has it: containers that
+/// are started at the same time may have another for IPv6, which is then the IPv4 port of the one beside.
 fn container(port: u16) -> String {
     let output = Command::new("docker").args(["ps", "--format", "{{.ID}} {{.Ports}}"]).output();
     let list = String::from_utf8(output.expect("docker starts").stdout).expect("a list of containers");
-    let ports = format!(":{port}->5432/tcp");
+    let ports = format!("0.0.0.0:{port}->5432/tcp");
     let line = list.lines().find(|line| line.contains(&ports)).unwrap_or_else(|| panic!("{ports} is not in {list}"));
     line.split_once(' ').expect("an id and ports").0.to_owned()
 }
