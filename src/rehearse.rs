@@ -14,7 +14,7 @@ use tokio_util::sync::CancellationToken;
 use crate::migration::command::Target;
 use crate::migration::files::{self, FilesError, MigrationFile};
 use crate::migration::plan::{self, Plan, PlanError};
-use crate::observe::postgres::ObserveError;
+use crate::observe::ObserveError;
 use crate::query::{self, LoadError, QueryError, Sets};
 use crate::run::{Cache, QuerySet, SnapshotFacts};
 use crate::scenario::{ProviderWish, Scenario, SnapshotWish, Tool};
@@ -236,7 +236,7 @@ async fn fill(wish: &SnapshotWish, events: &Events, server: &Server) -> Result<(
     events.send(Event::Begun(Stage::Snapshot));
     server.begin_filling().await?;
     let listen = |progress: Progress<'_>| events.send(filling(progress));
-    let prepared = snapshot::prepare(&server.config(DATABASE), wish, server, &listen).await?;
+    let prepared = snapshot::prepare(&server.access(DATABASE), wish, server, &listen).await?;
     server.end_filling().await?;
     // Again, since only now it has the settings that it is measured with.
     events.send(Event::Server(server.facts().await?));
@@ -282,5 +282,5 @@ fn scaled(wish: &SnapshotWish, scale: Option<f64>) -> SnapshotWish {
 
 /// Where the tool under the tap connects.
 fn target(tap: &crate::tap::Tap, server: &Server) -> Target {
-    Target { address: tap.address(), password: server.password().map(str::to_owned) }
+    Target { engine: server.engine(), address: tap.address(), password: server.password().map(str::to_owned) }
 }

@@ -61,17 +61,24 @@ pub struct Scenario {
 }
 
 /// A database engine.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum Engine {
     /// PostgreSQL.
+    #[default]
     Postgres,
+    /// MySQL.
+    Mysql,
+    /// MariaDB.
+    Mariadb,
 }
 
 impl fmt::Display for Engine {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.pad(match self {
             Self::Postgres => "PostgreSQL",
+            Self::Mysql => "MySQL",
+            Self::Mariadb => "MariaDB",
         })
     }
 }
@@ -79,6 +86,8 @@ impl fmt::Display for Engine {
 /// What server is wished for (`[server]`).
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct ServerWish {
+    /// The engine, which the scenario says beside this table.
+    pub engine: Engine,
     /// A major version (`17`); the newest that the provider has when not said.
     pub version: Option<String>,
     /// How it is to be had.

@@ -4,6 +4,7 @@
 //! any more, dropping it stops the server too. Everything that is made carries its owner's name, so that
 //! [`sweep`](crate::server::sweep::sweep) finds what a killed run left.
 
+pub mod access;
 pub mod binaries;
 pub mod container;
 pub(crate) mod libpq;
@@ -20,6 +21,7 @@ use std::time::Duration;
 
 use crate::run::ServerFacts;
 use crate::scenario::{Engine, ProviderWish, ServerWish};
+pub use access::Access;
 use container::ContainerServer;
 use local::LocalServer;
 use session::Session;
@@ -34,6 +36,7 @@ const START_LIMIT: Duration = Duration::from_secs(120);
 /// A running scratch server.
 #[derive(Debug)]
 pub struct Server {
+    engine: Engine,
     provider: Provider,
     settings: BTreeMap<String, String>,
     /// How the provider was chosen, for the record.
@@ -207,7 +210,7 @@ impl Server {
                 Err(other) => return Err(other),
             },
         };
-        Ok(Self { provider, settings: wish.settings.clone(), notes })
+        Ok(Self { engine: wish.engine, provider, settings: wish.settings.clone(), notes })
     }
 
     /// Where it listens.
@@ -226,17 +229,28 @@ impl Server {
         }
     }
 
+    /// Which engine it is.
+    pub fn engine(&self) -> Engine {
+        self.engine
+    }
+
     /// How to connect to one of its databases directly, not through the tap.
+    pub fn access(&self, database: &str) -> Access {
+        Access::new(self.engine, &self.endpoint(), self.password(), database)
+    }
+
+    /// The same for a server that is known to be PostgreSQL.
     pub fn config(&self, database: &str) -> tokio_postgres::Config {
-        config(&self.endpoint(), self.password(), database)
+        let Access::Postgres(config) = Access::new(Engine::Postgres, &self.endpoint(), self.password(), database)
+        else {
+            unreachable!("PostgreSQL was asked for")
+        };
+        config
     }
 
     /// Whether it still answers queries.
     pub async fn answers(&self) -> bool {
-        match Session::open(&self.config(DATABASE)).await {
-            Ok(session) => session.client.simple_query("SELECT 1").await.is_ok(),
-            Err(_) => false,
-        }
+        self.access(DATABASE).ask().await.is_ok()
     }
 
     /// Waits until a local server has ended by itself, and ends what it left running. Forever for a container, which ends
@@ -328,33 +342,11 @@ impl Server {
     }
 }
 
-fn config(endpoint: &Endpoint, password: Option<&str>, database: &str) -> tokio_postgres::Config {
-    let mut config = tokio_postgres::Config::new();
-    match endpoint {
-        Endpoint::Unix { folder, port } => config.host_path(folder).port(*port),
-        Endpoint::Tcp { host, port } => config.host(host).port(*port),
-    };
-    config.user(USER).dbname(database).connect_timeout(Duration::from_secs(5)).application_name("rehearsal");
-    if let Some(password) = password {
-        config.password(password);
-    }
-    config
-}
-
 /// Asks a server until it answers a query. `gone` says why it never will, when that is known.
-async fn wait_until_ready(
-    config: &tokio_postgres::Config,
-    mut gone: impl AsyncFnMut() -> Option<String>,
-) -> Result<(), String> {
+async fn wait_until_ready(access: &Access, mut gone: impl AsyncFnMut() -> Option<String>) -> Result<(), String> {
     let began = tokio::time::Instant::now();
     loop {
-        let reason = match Session::open(config).await {
-            Ok(session) => match session.client.simple_query("SELECT 1").await {
-                Ok(_) => return Ok(()),
-                Err(error) => session::message(&error),
-            },
-            Err(error) => session::message(&error),
-        };
+        let Err(reason) = access.ask().await else { return Ok(()) };
         if let Some(reason) = gone().await {
             return Err(reason);
         }

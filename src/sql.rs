@@ -1,7 +1,8 @@
 //! Splitting a script into statements, and naming them.
 //!
-//! One dialect so far: [`postgres`]. Nothing here judges syntax; that is left to the server.
+//! Two dialects: [`postgres`] and [`mysql`] (which is MariaDB's as well). Nothing here judges syntax; that is left to the server.
 
+pub mod mysql;
 pub mod postgres;
 
 /// One statement of a script.

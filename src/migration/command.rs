@@ -11,6 +11,7 @@ use nix::unistd::Pid;
 use tokio::io::{AsyncRead, AsyncReadExt};
 use tokio::process::{Child, Command};
 
+use crate::scenario::Engine;
 use crate::server::{DATABASE, USER, libpq, processes};
 
 /// The variable that nearly every migration tool reads.
@@ -52,6 +53,8 @@ pub enum CommandError {
 /// Where the command shall connect.
 #[derive(Debug, Clone)]
 pub struct Target {
+    /// The engine behind it.
+    pub engine: Engine,
     /// The tap.
     pub address: SocketAddr,
     /// The password, where the server asks for one.
@@ -206,7 +209,7 @@ mod tests {
     /// A target that no other test has, in this process or another: what a command leaves running is known by it.
     fn target(port: u16) -> Target {
         let password = Some(format!("secret{}", std::process::id()));
-        Target { address: SocketAddr::from(([127, 0, 0, 1], port)), password }
+        Target { engine: Engine::Postgres, address: SocketAddr::from(([127, 0, 0, 1], port)), password }
     }
 
     async fn run_here(command: &str, target: &Target, limit: Duration) -> Outcome {

@@ -2,9 +2,9 @@
 
 use bytes::Bytes;
 use futures_util::SinkExt;
-use tokio_postgres::Config;
 
 use super::plan::{Group, Plan};
+use crate::server::Access;
 use crate::server::session::{Session, message};
 use crate::sql::Statement;
 
@@ -33,7 +33,8 @@ pub enum SendError {
 }
 
 /// Applies one file on a connection of its own. `at_line` is told before each statement from which line it comes.
-pub async fn apply(config: &Config, plan: &Plan, at_line: impl Fn(Option<u32>)) -> Result<(), SendError> {
+pub async fn apply(access: &Access, plan: &Plan, at_line: impl Fn(Option<u32>)) -> Result<(), SendError> {
+    let Access::Postgres(config) = access else { unimplemented!("files of MySQL") };
     let session = Session::open(config).await.map_err(SendError::Connect)?;
     let control = async |command: &'static str| {
         at_line(None);

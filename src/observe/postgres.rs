@@ -18,29 +18,12 @@ use std::time::{Duration, Instant};
 
 use tokio_postgres::{Config, Statement as Prepared};
 
-use crate::run::{Blocking, Millis, Overhead, Removed, Statement};
+use super::{Listener, Observation};
+use crate::run::{Millis, Overhead, Removed, Statement};
 use crate::server::session::Session;
 use ask::{Ask, AskError, Outside};
 use catalog::{Catalog, Statistics};
 use holds::{Hold, Pause};
-
-/// What the observer tells while a migration runs, for whoever shows progress.
-#[derive(Debug, Clone)]
-pub enum Activity {
-    /// A statement was forwarded to the server.
-    Begun {
-        /// Its text.
-        sql: String,
-    },
-    /// The server has answered it.
-    Ended {
-        /// How long it took.
-        duration: Duration,
-    },
-}
-
-/// Who listens to [`Activity`].
-pub type Listener = Box<dyn Fn(Activity) + Send + Sync>;
 
 /// Watches a scratch server while migrations run on it.
 pub struct Observer {
@@ -89,19 +72,6 @@ struct Record {
     held_back: Vec<Duration>,
     /// The first failure to observe, after which figures are not to be trusted.
     trouble: Option<String>,
-}
-
-/// What was observed of one migration.
-#[derive(Debug)]
-pub struct Observation {
-    /// Its statements.
-    pub statements: Vec<Statement>,
-    /// From the first statement's begin to the last one's end, without the tap's pauses.
-    pub duration: Option<Millis>,
-    /// Whom it shut out.
-    pub blocking: Vec<Blocking>,
-    /// What it took away.
-    pub removed: Vec<Removed>,
 }
 
 /// Why observing cannot begin or go on.

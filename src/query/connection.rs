@@ -68,6 +68,7 @@ impl Connection {
                 sqlstate: db.code().code().to_owned(),
                 message: db.message().to_owned(),
                 detail: db.detail().map(str::to_owned),
+                ..SqlError::default()
             });
         }
         Err(match self.lost().await {
@@ -101,7 +102,7 @@ pub(super) fn gone(what: &str, reason: &str) -> SqlError {
 }
 
 fn sql_error(sqlstate: &str, message: String) -> SqlError {
-    SqlError { sqlstate: sqlstate.to_owned(), message, detail: None }
+    SqlError { sqlstate: sqlstate.to_owned(), message, ..SqlError::default() }
 }
 
 /// An error of the driver with its cause, which its own text leaves out.

@@ -11,6 +11,7 @@ use super::connection::{Connection, PATIENCE};
 use super::execute::{self, Outcome};
 use super::pool::Pool;
 use crate::run::{Millis, QueryResult, QuerySet, QueryStatus, Session, SqlError};
+use crate::server::Access;
 
 /// The point before the first migration, as the record names it.
 const BEFORE: &str = "before";
@@ -88,7 +89,9 @@ impl Rehearsal {
     ///
     /// # Errors
     /// With every old query that fails, or when there is no connection.
-    pub async fn before(config: Config, sets: Sets) -> Result<(Self, Vec<QueryResult>), QueryError> {
+    pub async fn before(access: &Access, sets: Sets) -> Result<(Self, Vec<QueryResult>), QueryError> {
+        let Access::Postgres(config) = access else { unimplemented!("query sets of MySQL") };
+        let config = config.clone();
         let mut runs = (Fresh::open(&config, BEFORE).await?, Fresh::open(&config, BEFORE).await?);
         let mut pool = Pool::open(&config).await.map_err(|source| connect(BEFORE, source))?;
         let (mut results, mut failed) = (Vec::new(), Vec::new());

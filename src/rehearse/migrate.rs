@@ -1,6 +1,5 @@
 //! The stage that measures: queries before, each pending migration through the tap with queries between, queries after.
 
-use std::sync::Arc;
 use std::time::Duration;
 
 use tokio_util::sync::CancellationToken;
@@ -9,11 +8,11 @@ use super::event::{Event, Events};
 use super::{Pending, RehearseError, Work, target, until_cancelled};
 use crate::migration::command::{self, Target};
 use crate::migration::sql;
-use crate::observe::postgres::{Activity, Observation, Observer};
+use crate::observe::{Activity, Observation, Observer};
 use crate::query::{Rehearsal, Sets};
 use crate::run::{Migration, MigrationStatus};
 use crate::scenario::{Scenario, Tool};
-use crate::server::{DATABASE, Server};
+use crate::server::{Access, DATABASE, Server};
 use crate::tap::Tap;
 
 /// The query point before all migrations, and the one after the last.
@@ -32,11 +31,11 @@ pub(super) async fn migrate(
     sets: Sets,
     cancel: &CancellationToken,
 ) -> Result<(), RehearseError> {
-    let config = server.config(DATABASE);
+    let access = server.access(DATABASE);
     let pending = pending(scenario, work);
     events.send(Event::Pending(pending.clone()));
     events.send(Event::QueriesBegun(BEFORE.to_owned()));
-    let before = async { Ok(Rehearsal::before(config.clone(), sets).await?) };
+    let before = async { Ok(Rehearsal::before(&access, sets).await?) };
     let (mut queries, results) = until_cancelled(cancel, before).await?;
     events.send(Event::Queries(results));
     for note in queries.notes() {
@@ -47,8 +46,8 @@ pub(super) async fn migrate(
         Activity::Begun { sql } => heard.send(Event::StatementBegun(sql)),
         Activity::Ended { duration } => heard.send(Event::StatementEnded(duration)),
     });
-    let observer = Observer::start(&config, listener).await?;
-    let tap = Tap::start(server.endpoint(), Arc::clone(&observer)).await.map_err(RehearseError::Tap)?;
+    let observer = Observer::start(&access, listener).await?;
+    let tap = Tap::start(server.endpoint(), observer.clone()).await.map_err(RehearseError::Tap)?;
     let stage = Applying { scenario, events, observer: &observer, target: target(&tap, server), work, cancel };
     let result = stage.all(pending, &mut queries).await;
     events.send(Event::Overhead(observer.overhead()));
@@ -139,15 +138,9 @@ impl Applying<'_> {
 
 /// Applies a file; gives why it failed.
 async fn apply_file(scenario: &Scenario, observer: &Observer, target: &Target, pending: &Pending) -> Option<String> {
-    let mut config = tokio_postgres::Config::new();
-    config.host(target.address.ip().to_string()).port(target.address.port());
-    config.user(crate::server::USER).dbname(DATABASE).application_name("rehearsal");
-    config.ssl_mode(tokio_postgres::config::SslMode::Disable);
-    if let Some(password) = &target.password {
-        config.password(password);
-    }
+    let access = Access::through_tap(target.engine, target.address, target.password.as_deref());
     let limit = scenario.migrations.timeout;
-    let apply = sql::apply(&config, &pending.plan, |line| observer.next_line(line));
+    let apply = sql::apply(&access, &pending.plan, |line| observer.next_line(line));
     match tokio::time::timeout(limit, apply).await {
         Ok(Ok(())) => None,
         Ok(Err(error)) => Some(error.to_string()),
@@ -178,6 +171,7 @@ fn pending(scenario: &Scenario, work: &Work) -> Vec<Migration> {
         statements: Vec::new(),
         blocking: Vec::new(),
         removed: Vec::new(),
+        half_applied: None,
     };
     match work {
         Work::Files(files) => files

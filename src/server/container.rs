@@ -24,7 +24,7 @@ use tokio::sync::Mutex;
 use tokio_util::task::TaskTracker;
 
 use super::owner::Owner;
-use super::{DATABASE, Endpoint, ProgramOutput, ServerError, USER, settings, tail, wait_until_ready};
+use super::{Access, DATABASE, Endpoint, ProgramOutput, ServerError, USER, settings, tail, wait_until_ready};
 use crate::scenario::ServerWish;
 
 /// The label that says whose a container is.
@@ -96,8 +96,8 @@ impl ContainerServer {
         let host = container.get_host().await.map_err(engine_failed("tell its host"))?.to_string();
         let port = container.get_host_port_ipv4(5432).await.map_err(engine_failed("map the server's port"))?;
         let server = Self { image, password, container, host, port, copied: Mutex::default() };
-        let config = super::config(&server.endpoint(), Some(&server.password), DATABASE);
-        let ready = wait_until_ready(&config, async || match server.container.is_running().await {
+        let access = Access::new(wish.engine, &server.endpoint(), Some(&server.password), DATABASE);
+        let ready = wait_until_ready(&access, async || match server.container.is_running().await {
             Ok(false) => Some("its container ended at once".to_owned()),
             _ => None,
         })

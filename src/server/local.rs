@@ -17,7 +17,9 @@ use tokio::process::{Child, Command};
 
 use super::binaries::{self, Installation};
 use super::owner::{ServerUser, cache_folder};
-use super::{DATABASE, Endpoint, ProgramOutput, ServerError, USER, libpq, processes, settings, tail, wait_until_ready};
+use super::{
+    Access, DATABASE, Endpoint, ProgramOutput, ServerError, USER, libpq, processes, settings, tail, wait_until_ready,
+};
 use crate::scenario::ServerWish;
 pub(super) use folders::servers_folder;
 use folders::{Folders, copy_folder};
@@ -75,9 +77,9 @@ impl LocalServer {
         })?;
         let pid = Pid::from_raw(process.id().and_then(|id| i32::try_from(id).ok()).unwrap_or_default());
         let mut server = Self { installation, process: Mutex::new(process), pid, folders };
-        let config = super::config(&server.endpoint(), None, DATABASE);
+        let access = Access::new(wish.engine, &server.endpoint(), None, DATABASE);
         let process = server.process();
-        let ready = wait_until_ready(&config, async || match process.try_wait() {
+        let ready = wait_until_ready(&access, async || match process.try_wait() {
             Ok(Some(status)) => Some(format!("it ended at once ({status})")),
             _ => None,
         })

@@ -87,7 +87,7 @@ fn finding(run: &Run, migration: &Migration, index: usize, rewrite: &Rewrite) ->
         .evidence("bytes", bytes)
         .evidence("parts", parts)
         .evidence("duration_ms", statement.duration_ms)
-        .evidence("wal_bytes", statement.counters.wal_bytes)
+        .evidence("wal_bytes", statement.counters.wal_bytes.flatten())
         .help(advice::instead(statement, table))
 }
 

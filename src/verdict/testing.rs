@@ -161,7 +161,7 @@ pub(crate) enum Said {
 pub(crate) const GONE: Said = Said::Fails("42703", "column \"status\" does not exist");
 
 fn error(sqlstate: &str, message: &str) -> SqlError {
-    SqlError { sqlstate: sqlstate.to_owned(), message: message.to_owned(), detail: None }
+    SqlError { sqlstate: sqlstate.to_owned(), message: message.to_owned(), ..SqlError::default() }
 }
 
 /// A migration that was applied and did nothing yet.
@@ -176,6 +176,7 @@ pub(crate) fn migration(id: &str) -> MigrationFacts {
         statements: Vec::new(),
         blocking: Vec::new(),
         removed: Vec::new(),
+        half_applied: None,
     })
 }
 
@@ -266,6 +267,10 @@ pub(crate) fn statement(line: u32, sql: &str, millis: u64) -> StatementFacts {
         locks: Some(Vec::new()),
         rewrites: Some(Vec::new()),
         scans: Some(Vec::new()),
+        algorithm: None,
+        row_versions: None,
+        lock_wait_timeout_s: None,
+        implicit_commit: false,
         counters: Counters::default(),
     })
 }

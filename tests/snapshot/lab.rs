@@ -12,7 +12,7 @@ use std::sync::{Arc, LazyLock, Weak};
 
 use rehearsal::scenario::{ColumnWish, ProviderWish, ServerWish, SnapshotWish, TableWish};
 use rehearsal::server::session::Session;
-use rehearsal::server::{Endpoint, Server, USER, binaries};
+use rehearsal::server::{Access, Endpoint, Server, USER, binaries};
 use rehearsal::snapshot::{Prepared, SnapshotError, prepare};
 use tempfile::TempDir;
 use tokio::runtime::Runtime;
@@ -182,7 +182,7 @@ impl Lab {
         seed: u64,
     ) -> Result<Prepared, SnapshotError> {
         let wish = SnapshotWish { restore: restore.to_vec(), tables, seed };
-        prepare(&database.config, &wish, &self.server, &|_| ()).await
+        prepare(&database.access(), &wish, &self.server, &|_| ()).await
     }
 
     /// A new database that holds a fixture.
@@ -217,6 +217,11 @@ pub(crate) struct Database {
 }
 
 impl Database {
+    /// How to connect to it.
+    pub(crate) fn access(&self) -> Access {
+        Access::Postgres(self.config.clone())
+    }
+
     /// Runs SQL that must succeed.
     pub(crate) async fn run(&self, sql: &str) {
         self.session.client.batch_execute(sql).await.unwrap_or_else(|error| panic!("{sql:.200}: {error:?}"));

@@ -17,7 +17,8 @@ use super::holds::{self, Hold, Pause};
 use super::inside::Touched;
 use super::lock_mode::LockMode;
 use super::sampler::{Log, Sampler, Seen};
-use super::{Activity, Observer, Record};
+use super::{Observer, Record};
+use crate::observe::Activity;
 use crate::run::{Counters, How, Lock, Millis, SqlError, Statement, StatementStatus};
 use crate::sql::postgres::command::name_of;
 use look::{Found, sampled, takes_snapshot};
@@ -235,10 +236,15 @@ impl Watch {
             locks: found.locks.map(|_| locks),
             rewrites: found.rewrites,
             scans: found.reads.as_ref().map(|reads| reads.scans.clone()),
+            algorithm: None,
+            row_versions: None,
+            lock_wait_timeout_s: None,
+            implicit_commit: false,
             counters: Counters {
-                wal_bytes,
-                blocks_read: blocks.map(|blocks| blocks.read),
-                blocks_hit: blocks.map(|blocks| blocks.hit),
+                wal_bytes: Some(wal_bytes),
+                blocks_read: Some(blocks.map(|blocks| blocks.read)),
+                blocks_hit: Some(blocks.map(|blocks| blocks.hit)),
+                ..Counters::default()
             },
         });
         record.samples += log.samples;
@@ -357,7 +363,7 @@ mod tests {
 
     #[test]
     fn a_unit_that_fails_is_named_by_what_was_done_and_its_text() {
-        let error = SqlError { sqlstate: "42601".to_owned(), message: String::new(), detail: None };
+        let error = SqlError { sqlstate: "42601".to_owned(), ..SqlError::default() };
         let failed = Answer { tags: Vec::new(), error: Some(error) };
         assert_eq!(command(&failed, "alter  table t"), "ALTER TABLE");
         let two = Answer { tags: vec!["BEGIN".to_owned(), "INSERT 0 1".to_owned()], error: None };

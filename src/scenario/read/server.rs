@@ -6,9 +6,9 @@ use toml::de::DeValue;
 
 use crate::scenario::table::Table;
 use crate::scenario::value::Value;
-use crate::scenario::{ProviderWish, ServerWish};
+use crate::scenario::{Engine, ProviderWish, ServerWish};
 
-pub(super) fn read(server: &mut Table<'_>) -> ServerWish {
+pub(super) fn read(server: &mut Table<'_>, engine: Engine) -> ServerWish {
     let provider = server.take("provider").and_then(|value| {
         value.word(
             &[("auto", ProviderWish::Auto), ("container", ProviderWish::Container), ("local", ProviderWish::Local)],
@@ -16,6 +16,7 @@ pub(super) fn read(server: &mut Table<'_>) -> ServerWish {
         )
     });
     let wish = ServerWish {
+        engine,
         version: server.take("version").and_then(|value| version(&value)),
         image: server.take("image").and_then(|value| image(&value, provider)),
         provider: provider.unwrap_or_default(),

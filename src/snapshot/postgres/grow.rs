@@ -34,8 +34,8 @@ pub(crate) use error::server_says;
 pub use error::{GrowError, Place};
 pub(crate) use name::quote;
 
-use super::Listen;
 use crate::scenario::TableWish;
+use crate::snapshot::Listen;
 use name::{Relation, Unclear};
 use order::Node;
 use table::Table;

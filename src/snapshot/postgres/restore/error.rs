@@ -4,7 +4,7 @@ use crate::server::ServerError;
 use std::io;
 use std::path::PathBuf;
 
-use crate::snapshot::grow::server_says;
+use crate::snapshot::postgres::grow::server_says;
 use crate::sql::postgres::scanner::ScanError;
 
 /// Why a dump could not be restored. Every text names the file, and the line where there is one.

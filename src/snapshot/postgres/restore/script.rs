@@ -19,7 +19,7 @@ use tokio_postgres::Client;
 use super::RestoreError;
 use super::meta::{self, Action};
 use super::recovery::{self, LeftOut, Recovery};
-use crate::snapshot::grow::quote;
+use crate::snapshot::postgres::grow::quote;
 use crate::snapshot::{Listen, Progress};
 use crate::sql::Statement;
 use crate::sql::postgres::scanner::{Item, MetaCommand, ScanError, Scanner};

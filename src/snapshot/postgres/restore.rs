@@ -16,8 +16,8 @@ use tokio_postgres::{Config, NoTls};
 
 pub use error::RestoreError;
 
-use super::Listen;
 use crate::server::Server;
+use crate::snapshot::Listen;
 use format::Format;
 
 /// Restores dumps in this order, each over a new connection, and gives what a reader should know.
