@@ -19,7 +19,7 @@ pub(super) fn check(paths: &[PathBuf], printer: &Printer) -> anyhow::Result<Exit
                     printer.result(&(text + "\n"));
                     valid += 1;
                 }
-                Err(error) => printer.failure(&error),
+                Err(error) => printer.failure(&error, false),
             },
             Err(error) => printer.diagnostics(&error),
         }

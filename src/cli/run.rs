@@ -130,7 +130,8 @@ fn tell(
         printer.result(&format!("{mark:<6} {}", report::line(run)));
     }
     if let Some(error) = error {
-        printer.failure(error);
+        // The end of a log that the report has shown is not shown again.
+        printer.failure(error, single && measured);
         return status_of(error);
     }
     match mismatches {

@@ -48,8 +48,10 @@ fn judge(run: &Run) -> Vec<Finding> {
         .filter_map(|failure| {
             let ((index, statement), error) = (failure.statement?, failure.error()?);
             let message = format!(
-                "{} failed after {} on the data: {} ({})",
-                statement.command, statement.duration_ms, error.message, error.sqlstate
+                "{} failed after {} on the data: {}",
+                statement.command,
+                statement.duration_ms,
+                failure::told(error)
             );
             let finding = Finding::new(CODE, Severity::Error, message)
                 .in_migration(failure.migration, Some(index))

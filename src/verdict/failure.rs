@@ -35,6 +35,13 @@ fn fails(statement: &Statement) -> bool {
     statement.status != StatementStatus::Ok && !aftermath
 }
 
+/// What the server said, in one sentence: which row or which view it was, it says in the detail.
+pub(super) fn told(error: &SqlError) -> String {
+    let SqlError { sqlstate, message, detail } = error;
+    let detail = detail.as_deref().map(|detail| format!(": {detail}")).unwrap_or_default();
+    format!("{message} ({sqlstate}){detail}")
+}
+
 impl<'a> Failure<'a> {
     /// The server's error, if it gave one.
     pub(super) fn error(&self) -> Option<&'a SqlError> {

@@ -60,7 +60,7 @@ fn message(failure: &failure::Failure<'_>) -> String {
     let name = &failure.migration.name;
     match (failure.statement, failure.error(), &failure.migration.error) {
         (Some((_, statement)), Some(error), _) => {
-            format!("{} failed: {} ({})", statement.command, error.message, error.sqlstate)
+            format!("{} failed: {}", statement.command, failure::told(error))
         }
         (Some((_, statement)), None, Some(error)) if statement.status == StatementStatus::Lost => {
             format!("{} failed after {}: {error}", statement.command, statement.duration_ms)
@@ -122,8 +122,12 @@ mod tests {
     #[test]
     fn the_sentence_says_who_failed() {
         let tool = facts().migration(migration("0002").failed_with("exit status 1")).run();
+        let mut detailed = failing("0A000");
+        let error = detailed.migrations[0].statements[0].error.as_mut().expect("it failed");
+        error.detail = Some("a view depends on it".to_owned());
         for (run, sentence) in [
             (failing("42703"), "ALTER TABLE failed: no (42703)"),
+            (detailed, "ALTER TABLE failed: no (0A000): a view depends on it"),
             (lost(), "the connection was lost 1.20 s into VACUUM"),
             (tool, "0002_change.sql failed: exit status 1"),
         ] {
