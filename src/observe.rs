@@ -4,6 +4,7 @@
 
 pub mod mysql;
 pub mod postgres;
+pub mod probe;
 
 use std::sync::Arc;
 use std::time::Duration;

@@ -153,6 +153,10 @@ pub struct Overhead {
     pub held_back_ms: Option<Millis>,
     /// The shortest interval between two samples of a running statement.
     pub sampler_ms: Option<Millis>,
+    /// The longest that a probe of the second pass waited with no migration running, and 10 ms at least: what is felt below
+    /// it means nothing. Left out where there was no second pass.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub noise_floor_ms: Option<Millis>,
     /// Samples taken.
     pub samples: u64,
     /// In words.

@@ -5,6 +5,7 @@ use std::time::Duration;
 use tokio_util::sync::CancellationToken;
 
 use super::event::{Event, Events};
+use super::second_pass::Touched;
 use super::{Pending, RehearseError, Work, target, until_cancelled};
 use crate::migration::command::{self, Target};
 use crate::migration::sql;
@@ -22,7 +23,8 @@ const AFTER: &str = "after";
 /// How long after the tool was stopped the server may take to be done with it.
 const SETTLING: Duration = Duration::from_millis(50);
 
-/// Applies everything that is pending and runs the query sets around it.
+/// Applies everything that is pending and runs the query sets around it; gives what each migration that was applied has
+/// touched.
 pub(super) async fn migrate(
     scenario: &Scenario,
     events: &Events,
@@ -30,7 +32,7 @@ pub(super) async fn migrate(
     work: &Work,
     sets: Sets,
     cancel: &CancellationToken,
-) -> Result<(), RehearseError> {
+) -> Result<Vec<Touched>, RehearseError> {
     let access = server.access(DATABASE);
     let pending = pending(scenario, work);
     events.send(Event::Pending(pending.clone()));
@@ -51,45 +53,47 @@ pub(super) async fn migrate(
     let stage = Applying { scenario, events, observer: &observer, target: target(&tap, server), work, cancel };
     let result = stage.all(pending, &mut queries).await;
     events.send(Event::Overhead(observer.overhead()));
-    result?;
+    let touched = result?;
     queries.close().await;
-    observer.trouble().map_or(Ok(()), |trouble| Err(RehearseError::Untrusted(trouble)))
+    observer.trouble().map_or(Ok(touched), |trouble| Err(RehearseError::Untrusted(trouble)))
 }
 
 /// All that is needed to apply migrations.
-struct Applying<'a> {
-    scenario: &'a Scenario,
-    events: &'a Events,
-    observer: &'a Observer,
-    target: Target,
-    work: &'a Work,
-    cancel: &'a CancellationToken,
+pub(super) struct Applying<'a> {
+    pub(super) scenario: &'a Scenario,
+    pub(super) events: &'a Events,
+    pub(super) observer: &'a Observer,
+    pub(super) target: Target,
+    pub(super) work: &'a Work,
+    pub(super) cancel: &'a CancellationToken,
 }
 
 impl Applying<'_> {
     /// Applies what is pending until one fails, and runs the queries after each.
-    async fn all(&self, pending: Vec<Migration>, queries: &mut Rehearsal) -> Result<(), RehearseError> {
+    async fn all(&self, pending: Vec<Migration>, queries: &mut Rehearsal) -> Result<Vec<Touched>, RehearseError> {
         let count = pending.len();
+        let mut touched = Vec::new();
         for (index, migration) in pending.into_iter().enumerate() {
             self.events.send(Event::MigrationBegun(index));
             let id = migration.id.clone();
             let (migration, result) = self.one(index, migration).await;
             let failed = migration.status == MigrationStatus::Failed;
+            touched.extend((!failed).then(|| Touched::by(&migration)));
             self.events.send(Event::MigrationEnded(index, Box::new(migration)));
             result?;
             if failed {
-                return Ok(());
+                break;
             }
             let point = if index + 1 == count { AFTER.to_owned() } else { format!("after:{id}") };
             self.events.send(Event::QueriesBegun(point.clone()));
             let results = async { Ok(queries.at(&point).await?) };
             self.events.send(Event::Queries(until_cancelled(self.cancel, results).await?));
         }
-        Ok(())
+        Ok(touched)
     }
 
     /// Applies one migration and gives all that is known of it, also where it could not be followed to its end.
-    async fn one(&self, index: usize, mut migration: Migration) -> (Migration, Result<(), RehearseError>) {
+    pub(super) async fn one(&self, index: usize, mut migration: Migration) -> (Migration, Result<(), RehearseError>) {
         let mut why = None;
         let result = match self.follow(index, &mut why).await {
             Ok(observation) => {
@@ -160,7 +164,7 @@ fn put(migration: &mut Migration, observation: Observation) {
 }
 
 /// The migrations as they stand on record before they are run.
-fn pending(scenario: &Scenario, work: &Work) -> Vec<Migration> {
+pub(super) fn pending(scenario: &Scenario, work: &Work) -> Vec<Migration> {
     let not_run = |id: String, name: String, path: Option<String>| Migration {
         id,
         name,

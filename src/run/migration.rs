@@ -4,6 +4,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::Millis;
+use crate::observe::probe::Stall;
 
 /// One pending migration, as it was applied.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -303,7 +304,8 @@ pub struct Blocked {
     pub held_ms: Option<Millis>,
     /// All stretches together.
     pub total_ms: Option<Millis>,
-    /// What probes felt; `null` since this version sends none.
+    /// The longest that a probe waited in the second pass, for the table or for one of its rows; `null` where there was no
+    /// such pass, or the table was not probed. Below `overhead.noise_floor_ms` it means nothing.
     pub stalled_ms: Option<Millis>,
     /// The statement (index into the migration's statements) whose lock begins the longest stretch.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -318,4 +320,30 @@ pub struct Removed {
     /// The column; left out when the whole table is gone.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub column: Option<String>,
+}
+
+impl Migration {
+    /// Adds what probes felt on one table in the second pass. A table that nothing shut anybody out of is only put on record
+    /// if something above the noise floor was felt there: rows that stayed locked.
+    pub(crate) fn feel(&mut self, stall: &Stall, noise_floor: Millis) {
+        let place = self.blocking.iter().position(|blocking| blocking.table == stall.table);
+        let felt = stall.reads > noise_floor || stall.writes > noise_floor;
+        let blocking = match place {
+            Some(place) => &mut self.blocking[place],
+            None if felt => {
+                let nobody = Blocked {
+                    held_ms: Some(Millis::default()),
+                    total_ms: Some(Millis::default()),
+                    ..Blocked::default()
+                };
+                let (table, reads, writes) = (stall.table.clone(), nobody.clone(), nobody);
+                self.blocking.push(Blocking { table, rows: stall.rows, new: false, reads, writes });
+                let last = self.blocking.len() - 1;
+                &mut self.blocking[last]
+            }
+            None => return,
+        };
+        blocking.reads.stalled_ms = Some(stall.reads);
+        blocking.writes.stalled_ms = Some(stall.writes);
+    }
 }

@@ -72,18 +72,26 @@ pub(super) fn finding(code: &str, whom: &str, who: Blocks, window: &Window<'_>) 
         (Some(statement), None) => format!(", by {}", statement.command),
         (None, _) => String::new(),
     };
-    let message = format!("{whom} {}{rows} were shut out for {held} (limit {limit}){by}", blocking.table);
+    let felt = stalled(window, who);
+    let waited = felt.map(|felt| format!("; a probe waited {felt}")).unwrap_or_default();
+    let message = format!("{whom} {}{rows} were shut out for {held} (limit {limit}){by}{waited}", blocking.table);
     let mut finding = Finding::new(code, Severity::Error, message)
         .in_migration(migration, window.statement)
         .on_table(&blocking.table)
         .evidence("held_ms", held)
         .evidence("total_ms", window.total)
+        .evidence("stalled_ms", felt)
         .evidence("limit_ms", limit)
         .evidence("rows", blocking.rows);
     if let Some(lock) = lock {
         finding = finding.evidence("lock", &lock.mode).evidence("how", lock.how);
     }
     finding.help(help(window, statement))
+}
+
+/// What a probe of the second pass waited, if there was one.
+fn stalled(window: &Window<'_>, who: Blocks) -> Option<Millis> {
+    if who == Blocks::Reads { window.blocking.reads.stalled_ms } else { window.blocking.writes.stalled_ms }
 }
 
 /// Advice on the statement that took the lock; or, where it was quick and a later one kept the transaction open, on that.

@@ -37,7 +37,7 @@ fn fails(statement: &Statement) -> bool {
 
 /// What the server said, in one sentence: which row or which view it was, it says in the detail.
 pub(super) fn told(error: &SqlError) -> String {
-    let SqlError { sqlstate, message, detail } = error;
+    let SqlError { sqlstate, message, detail, .. } = error;
     let detail = detail.as_deref().map(|detail| format!(": {detail}")).unwrap_or_default();
     format!("{message} ({sqlstate}){detail}")
 }

@@ -62,6 +62,7 @@ pub(crate) fn facts() -> Facts {
         verdict: None,
         limits: Limits::default(),
         overhead: Overhead {
+            noise_floor_ms: None,
             per_statement_ms: Some(ms(2)),
             held_back_ms: Some(ms(6)),
             sampler_ms: None,
