@@ -1,5 +1,6 @@
 //! Observing MySQL and MariaDB.
 
+pub(super) mod probe;
 pub mod watch;
 
 use std::sync::Arc;

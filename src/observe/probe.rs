@@ -16,7 +16,7 @@ use std::time::{Duration, Instant};
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
-use super::postgres::probe as postgres;
+use super::{mysql::probe as mysql, postgres::probe as postgres};
 use crate::run::Millis;
 use crate::server::Access;
 
@@ -50,9 +50,9 @@ pub enum ProbeError {
     /// On PostgreSQL.
     #[error("the probes could not ask the server: {}", crate::server::session::message(.0))]
     Postgres(#[from] tokio_postgres::Error),
-    /// The engine has none yet.
-    #[error("probes (--passes 2) are not supported on this engine yet")]
-    Engine,
+    /// On MySQL or MariaDB.
+    #[error("the probes could not ask the server: {0}")]
+    Mysql(#[from] mysql_async::Error),
 }
 
 /// Whom a probe stands for.
@@ -66,6 +66,7 @@ pub(super) enum Who {
 #[derive(Debug)]
 enum Client {
     Postgres(postgres::Client),
+    Mysql(mysql::Client),
 }
 
 impl Client {
@@ -74,6 +75,7 @@ impl Client {
     async fn send(&mut self) {
         match self {
             Self::Postgres(client) => client.send().await,
+            Self::Mysql(client) => client.send().await,
         }
     }
 }
@@ -158,7 +160,10 @@ async fn probes_of(access: &Access, table: &str) -> Result<Vec<(Who, Client)>, P
             let clients = postgres::clients(config, table).await?;
             Ok(clients.into_iter().map(|(who, client)| (who, Client::Postgres(client))).collect())
         }
-        Access::Mysql(_) => Err(ProbeError::Engine),
+        Access::Mysql(opts) => {
+            let clients = mysql::clients(opts, table).await?;
+            Ok(clients.into_iter().map(|(who, client)| (who, Client::Mysql(client))).collect())
+        }
     }
 }
 
