@@ -1,5 +1,5 @@
 //! Walking along the tokens of one statement. Comments and white space are left out, and so are the marks of comments that
-//! are code: `/*!50003 CREATE */ TRIGGER` reads as `CREATE TRIGGER`. Hints (`/*+ … */`) read as words, too.
+//! are code: `/*!50003 CREATE */ TRIGGER` reads as `CREATE TRIGGER`.
 
 use std::iter::Peekable;
 

@@ -17,11 +17,11 @@ pub(super) enum Kind {
     Space,
     /// `-- …` or `# …`, without its line end.
     LineComment,
-    /// `/* … */`, or the part of it on this line.
+    /// `/* … */`, hints (`/*+ … */`) among them, or the part of it on this line.
     BlockComment,
-    /// What opens a comment that is code: `/*!50003`, `/*M!100616`; and `/*+`, which opens hints.
+    /// What opens a comment that is code: `/*!50003`, `/*M!100616`.
     CodeBegin,
-    /// `*/` that closes one of these.
+    /// `*/` that closes it.
     CodeEnd,
     /// A keyword, or a name without quotes.
     Word,
@@ -98,7 +98,7 @@ impl Lexer {
                 (Kind::BlockComment, self.comment(text, at + 2))
             }
             [b'/', b'*', b'M', b'!', ..] => self.code_begin(text, at + 4),
-            [b'/', b'*', b'!' | b'+', ..] => self.code_begin(text, at + 3),
+            [b'/', b'*', b'!', ..] => self.code_begin(text, at + 3),
             [b'/', b'*', ..] => (Kind::BlockComment, self.comment(text, at + 2)),
             [b'*', b'/', ..] if self.in_code_comment => {
                 self.in_code_comment = false;

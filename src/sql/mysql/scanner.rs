@@ -6,9 +6,10 @@
 //! it. Whatever is left open at the end of the input is an error, where the client would send it: so a dump that was cut
 //! short is found out.
 //!
-//! Three differences from the client: `DELIMITER` is obeyed wherever a statement may begin, and not only at the start of a
-//! line; `\g` and `\G` end a statement though MySQL's client has them switched off since 9.2 unless `--commands` is given;
-//! and with [`Scanner::know_bodies`] a stored routine needs no other delimiter.
+//! Differences from the client: `DELIMITER` is obeyed wherever a statement may begin, and not only at the start of a line;
+//! `\g` and `\G` end a statement though MySQL's client has them switched off in scripts unless `--commands` is given (seen on
+//! 9.7.4); line ends within strings stay as they are, where the client makes `\n` of `\r\n`; and with
+//! [`Scanner::know_bodies`] a stored routine needs no other delimiter.
 
 use std::borrow::Cow;
 use std::io::{self, BufRead};
