@@ -60,7 +60,12 @@ impl Session {
                 self.uncommitted.clear();
                 self.commit(chain, kept);
             }
-            Some(Control::Autocommit(on)) => self.no_autocommit = !on,
+            Some(Control::Autocommit(on)) => {
+                if on && self.no_autocommit {
+                    self.commit(false, kept);
+                }
+                self.no_autocommit = !on;
+            }
             None if changes_schema(sql) => kept.push(index),
             None if CHANGES_OF_ROWS.contains(&name_of(sql).as_str()) && statement.rows != Some(0) => {
                 if self.in_transaction || self.no_autocommit {
@@ -166,6 +171,8 @@ mod tests {
             (&["BEGIN", "UPDATE t SET a = 1", "ROLLBACK", "DELETE FROM t", "!SELECT x"], &[3]),
             (&["BEGIN", "UPDATE t SET a = 1", "COMMIT AND CHAIN", "DELETE FROM t", "!SELECT x"], &[1]),
             (&["SET autocommit=0", "INSERT INTO t VALUES (1)", "COMMIT", "DELETE FROM t", "!SELECT x"], &[1]),
+            (&["SET autocommit=0", "DELETE FROM t", "SET autocommit=1", "!SELECT x"], &[1]),
+            (&["BEGIN", "DELETE FROM t", "SET autocommit=1", "!SELECT x"], &[]),
             (
                 &[
                     "BEGIN",

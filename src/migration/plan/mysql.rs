@@ -40,7 +40,12 @@ pub(super) fn groups(statements: Vec<Statement>, notes: &mut Vec<String>) -> Res
             Some(Control::Commit { chain } | Control::Rollback { chain }) => {
                 open = if chain { Open::Begun(line) } else { Open::Nothing };
             }
-            Some(Control::Autocommit(on)) => autocommit = on,
+            Some(Control::Autocommit(on)) => {
+                if on && !autocommit {
+                    open = Open::Nothing;
+                }
+                autocommit = on;
+            }
             None if !autocommit && open == Open::Nothing && CHANGES.contains(&statement.command.as_str()) => {
                 open = Open::Changed(line);
             }

@@ -20,7 +20,7 @@ pub enum Control {
         /// Whether it has `AND CHAIN`.
         chain: bool,
     },
-    /// `SET autocommit`: with 0, transactions begin by themselves from now on; with 1, one that is open is committed.
+    /// `SET autocommit`: with 0, transactions begin by themselves from now on; with 1 after 0, what is open is committed.
     Autocommit(bool),
 }
 
@@ -69,7 +69,8 @@ fn autocommit(mut tokens: Cursor<'_>) -> Option<bool> {
 /// is carried out, and so also where it then fails (but not if it cannot be understood at all).
 ///
 /// Source: MySQL 9.7 manual, 15.3.3 "Statements That Cause an Implicit Commit"; MariaDB documentation, "SQL statements That
-/// Cause an Implicit Commit". `UNLOCK TABLES` does so only where `LOCK TABLES` was sent before, which began with a commit.
+/// Cause an Implicit Commit". `UNLOCK TABLES` does so only where `LOCK TABLES` was sent before, which
+/// began with a commit, and `SET autocommit = 1` only where it was 0 ([`Control::Autocommit`]).
 pub fn commits_implicitly(sql: impl AsRef<[u8]>) -> bool {
     let sql = sql.as_ref();
     let command = name_of(sql);
@@ -88,7 +89,6 @@ pub fn commits_implicitly(sql: impl AsRef<[u8]>) -> bool {
         | ("SET", "PASSWORD")
         | ("CHANGE" | "FLUSH" | "GRANT" | "REVOKE", _) => true,
         ("RESET", what) => what != "PERSIST",
-        ("SET", "") => autocommit(Cursor::new(sql)) == Some(true),
         _ => false,
     }
 }
@@ -165,7 +165,6 @@ mod tests {
             "LOCK TABLES t WRITE",
             "BEGIN",
             "START TRANSACTION",
-            "SET autocommit = 1",
         ] {
             assert!(commits_implicitly(sql), "{sql}");
         }
@@ -174,7 +173,7 @@ mod tests {
             "DROP TEMPORARY TABLE t",
             "UPDATE t SET a = 1",
             "COMMIT",
-            "SET autocommit = 0",
+            "SET autocommit = 1",
             "SET foreign_key_checks = 0",
             "SAVEPOINT s",
             "CALL p()",
