@@ -6,8 +6,7 @@
 
 use super::PlanError;
 use crate::scenario::TransactionMode;
-use crate::sql::postgres::Script;
-use crate::sql::postgres::scanner::LineComment;
+use crate::sql::{LineComment, Script};
 
 /// What the comments of a file say.
 #[derive(Debug, Default)]
