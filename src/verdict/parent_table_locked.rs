@@ -1,5 +1,7 @@
 //! `parent-table-locked`: a statement locked a table in use that it is not about, mostly over a foreign key.
 
+use std::collections::BTreeSet;
+
 use super::keywords::{Keywords, altered_table};
 use super::{Rule, advice, table};
 use crate::run::{Blocks, Finding, Lock, Migration, Run, Severity, Statement};
@@ -19,7 +21,8 @@ pub(super) const RULE: Rule = Rule {
 const EXPLAIN: &str = "\
 An ALTER TABLE locked another table in use beside the one that it alters: the one that a foreign
 key points to, or comes from. It is a warning if writers of that table were shut out while work
-was done (the key was checked), and a remark if it was locked for a moment only.
+was done (the key was checked), and a remark, once for each table, if it was locked for a moment
+only: MySQL does that to the child with every ALTER of the parent.
 
 How it is measured
   By the metadata locks of the statement's own session: SHARED_READ_ONLY on the parent while the
@@ -54,6 +57,17 @@ fn judge(run: &Run) -> Vec<Finding> {
             found.extend(others(run, statement).into_iter().map(|other| finding(run, migration, index, other)));
         }
     }
+    once_for_a_moment(found)
+}
+
+/// Every warning, and of the remarks on a table the first, unless a warning says more of it.
+fn once_for_a_moment(mut found: Vec<Finding>) -> Vec<Finding> {
+    let warned: BTreeSet<Option<String>> =
+        found.iter().filter(|one| one.severity > Severity::Info).map(|one| one.table.clone()).collect();
+    let mut told = BTreeSet::new();
+    let tells =
+        |one: &Finding| one.severity > Severity::Info || !warned.contains(&one.table) && told.insert(one.table.clone());
+    found.retain(tells);
     found
 }
 
@@ -162,6 +176,17 @@ mod tests {
     fn with(statement: StatementFacts) -> Facts {
         let tables = facts_on(Engine::Mysql).table("items", 300_000).table("products", 9_000).table("drafts", 0);
         tables.migration(migration("0002").statement(statement))
+    }
+
+    #[test]
+    fn a_moment_is_told_once_for_a_table_and_not_beside_a_warning() {
+        let told = |statements: [StatementFacts; 2]| {
+            let migration = statements.into_iter().fold(migration("0003"), |migration, next| migration.statement(next));
+            let found = judge(&with(unchecked()).migration(migration).run());
+            found.iter().map(|finding| finding.severity).collect::<Vec<_>>()
+        };
+        assert_eq!(told([unchecked(), unchecked()]), [Severity::Info]);
+        assert_eq!(told([unchecked(), checked()]), [Severity::Warning]);
     }
 
     #[test]
