@@ -180,7 +180,7 @@ pub enum Tool {
         command: String,
         /// Where it runs.
         folder: PathBuf,
-        /// Variables it is given besides `DATABASE_URL` and `PG*`.
+        /// Variables it is given besides `DATABASE_URL` and `PG*` or `MYSQL_*`.
         env: BTreeMap<String, String>,
     },
 }
@@ -189,12 +189,13 @@ pub enum Tool {
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum TransactionMode {
-    /// A file. Statements that cannot run in a transaction are sent alone, between two transactions.
+    /// A file. Statements that cannot run in a transaction are sent alone, between two transactions. (PostgreSQL, where it
+    /// is the default.)
     #[default]
     File,
     /// A statement: each has `BEGIN` and `COMMIT` of its own.
     Statement,
-    /// Nothing: statements are sent in autocommit.
+    /// Nothing: statements are sent in autocommit. (The default on MySQL and MariaDB.)
     None,
 }
 

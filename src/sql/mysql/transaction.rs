@@ -93,6 +93,31 @@ pub fn commits_implicitly(sql: impl AsRef<[u8]>) -> bool {
     }
 }
 
+/// Whether a statement changes the schema, or accounts, in a way that is there once it is done, and stays.
+pub fn changes_schema(sql: impl AsRef<[u8]>) -> bool {
+    let sql = sql.as_ref();
+    let command = name_of(sql);
+    let verb = command.split(' ').next().unwrap_or_default();
+    matches!(verb, "ALTER" | "CREATE" | "DROP" | "GRANT" | "OPTIMIZE" | "RENAME" | "REVOKE" | "TRUNCATE")
+        && commits_implicitly(sql)
+}
+
+/// The savepoint that a statement makes, or (true) goes back to; in capitals, since its name knows none.
+pub fn savepoint(sql: impl AsRef<[u8]>) -> Option<(String, bool)> {
+    let mut tokens = Cursor::new(sql.as_ref());
+    let back = tokens.eat("ROLLBACK");
+    if back {
+        tokens.eat("WORK");
+        if !tokens.eat("TO") {
+            return None;
+        }
+        tokens.eat("SAVEPOINT");
+    } else if !tokens.eat("SAVEPOINT") {
+        return None;
+    }
+    tokens.next().map(|name| (name.upper().trim_matches('`').to_owned(), back))
+}
+
 /// `CREATE [OR REPLACE] TEMPORARY TABLE`, `DROP TEMPORARY TABLE`.
 fn is_temporary(sql: &[u8]) -> bool {
     Cursor::new(sql).take_while(|token| !token.is_any(&["TABLE", "TABLES"])).any(|token| token.is("TEMPORARY"))
