@@ -168,15 +168,22 @@ pub struct SqlError {
     pub detail: Option<String>,
 }
 
+impl SqlError {
+    /// What people look an error up by: the number where the engine has one (`1062`), else the SQLSTATE (`23505`).
+    pub fn number(&self) -> String {
+        self.code.map_or_else(|| self.sqlstate.clone(), |code| code.to_string())
+    }
+}
+
 /// A relation lock that a statement took, or strengthened.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Lock {
-    /// Schema-qualified name of the relation that is locked.
+    /// Name of the relation that is locked: with its schema (PostgreSQL), or with its database if that is another one.
     pub relation: String,
     /// The table whose index or TOAST table it is; left out for a table.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub table: Option<String>,
-    /// The mode, as the server spells it (`AccessExclusiveLock`).
+    /// The mode, as the server spells it (`AccessExclusiveLock`; of a metadata lock `SHARED_NO_WRITE`).
     pub mode: String,
     /// How long it was waited for; `null` when that was not observed.
     pub waited_ms: Option<Millis>,

@@ -16,8 +16,9 @@ pub(super) const RULE: Rule = Rule {
 
 const EXPLAIN: &str = "\
 A migration held a lock that lets SELECT pass and no INSERT, UPDATE or DELETE (SHARE, SHARE ROW
-EXCLUSIVE or EXCLUSIVE) on a table that is in use, for longer than limits.writes_blocked (500 ms
-by default; [limits.tables] sets it for one table).
+EXCLUSIVE or EXCLUSIVE of PostgreSQL; SHARED_NO_WRITE or SHARED_READ_ONLY of MySQL and MariaDB)
+on a table that is in use, for longer than limits.writes_blocked (500 ms by default;
+[limits.table.NAME] sets it for one table).
 
 How it is measured
   As blocks-reads: from the grant of the lock to the end of the transaction, without the time
@@ -33,8 +34,8 @@ Why it hurts in production
   name.
 
 What to do instead
-  Build indexes beside the traffic, outside a transaction; drop an invalid index left by a
-  failure:
+  PostgreSQL: build indexes beside the traffic, outside a transaction; drop an invalid index left
+  by a failure:
       CREATE INDEX CONCURRENTLY orders_status ON orders (status);
       REINDEX INDEX CONCURRENTLY orders_status;
   Add a foreign key without its check, and check it later, which lets writers go on:
@@ -44,12 +45,15 @@ What to do instead
   Add a unique constraint from an index that is there already:
       CREATE UNIQUE INDEX CONCURRENTLY u ON orders (number);
       ALTER TABLE orders ADD CONSTRAINT u UNIQUE USING INDEX u;
+  MySQL and MariaDB: have what shuts writers out refused, and leave it to gh-ost,
+  pt-online-schema-change or spirit:
+      ALTER TABLE orders ADD INDEX (status), ALGORITHM=INPLACE, LOCK=NONE;
   Give every migration a lock_timeout and retry it: the wait for the lock blocks others too.
 ";
 
 fn judge(run: &Run) -> Vec<Finding> {
     let windows = blocking::seen(run).filter_map(|(migration, seen)| blocking::writes(run, migration, seen));
-    let of_table = windows.map(|window| blocking::finding(CODE, "Writes of", Blocks::Writes, &window));
+    let of_table = windows.map(|window| blocking::finding(run.engine(), CODE, "Writes of", Blocks::Writes, &window));
     let of_rows = blocking::seen(run).filter_map(|(migration, seen)| rows_locked(run, migration, seen));
     of_table.chain(of_rows).collect()
 }
@@ -57,7 +61,7 @@ fn judge(run: &Run) -> Vec<Finding> {
 /// Rows that stayed locked: a probe of the second pass waited for longer than the limit, and no lock on the table explains
 /// it.
 fn rows_locked(run: &Run, migration: &Migration, seen: &Blocking) -> Option<Finding> {
-    let limit = limit::of_table(&run.limits, &seen.table).writes_blocked;
+    let limit = limit::of_table(run, &seen.table).writes_blocked;
     let felt = seen.writes.stalled_ms.filter(|felt| *felt > limit && Some(*felt) > run.overhead.noise_floor_ms)?;
     if seen.writes.held_ms.is_none_or(|held| held > limit) {
         return None;

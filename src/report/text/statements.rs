@@ -1,5 +1,5 @@
 //! The table of statements, under the migration that sent them: time, strongest lock, whom it shut out, what was
-//! written anew.
+//! written anew and, where the engine has several ways to do that, in which (`copy 129 MB`, `instant`).
 //!
 //! `-` is none, `?` is not observed, `held` is by an earlier statement of the same transaction. Locks and new storage of tables that nobody uses yet are left out.
 
@@ -14,7 +14,8 @@ use tabled::settings::{Alignment, Modify, Width};
 
 use super::super::style::{Style, Tone, shorten};
 use super::lines;
-use crate::run::{Blocks, Bytes, Lock, Migration, MigrationStatus, Millis, Run, Statement, StatementStatus};
+use crate::run::{Algorithm, Blocks, Bytes, Lock, Migration, MigrationStatus, Millis, Run, Statement, StatementStatus};
+use crate::scenario::Engine;
 use crate::verdict::{self, rewritten, table};
 
 /// More statements than this are counted and not shown.
@@ -34,6 +35,8 @@ const HEADER_LINES: usize = 3;
 const UNKNOWN: &str = "?";
 /// What was observed to be nothing, in a cell.
 const NONE: &str = "-";
+/// What was written anew, but not how much, in a cell.
+const YES: &str = "yes";
 /// What an earlier statement of the transaction had locked already, in a cell.
 const HELD: &str = "held";
 
@@ -187,7 +190,7 @@ fn strongest(run: &Run, statement: &Statement, style: Style) -> String {
     let Some(mode) = candidates.first().map(|lock| &lock.mode) else { return NONE.to_owned() };
     let strongest = candidates.iter().filter(|lock| lock.mode == *mode);
     let largest = strongest.min_by_key(|lock| Reverse((lock.table.is_none(), table::before(run, table_of(lock)).rows)));
-    let relation = largest.map_or("", |lock| lock.relation.strip_prefix("public.").unwrap_or(&lock.relation));
+    let relation = largest.map_or("", |lock| short(run.engine(), &lock.relation));
     let lock = format!("{} {relation}", mode.strip_suffix("Lock").unwrap_or(mode));
     let others = tables.len().saturating_sub(1);
     let with_others = format!("{lock} +{others} more");
@@ -195,22 +198,48 @@ fn strongest(run: &Run, statement: &Statement, style: Style) -> String {
     if others > 0 && with_others.chars().count() <= widest { with_others } else { shorten(&lock, widest) }
 }
 
+/// The name without the schema that everything is in by default.
+fn short(engine: Engine, relation: &str) -> &str {
+    match engine {
+        Engine::Postgres => relation.strip_prefix("public.").unwrap_or(relation),
+        Engine::Mysql | Engine::Mariadb => relation,
+    }
+}
+
 /// The table that a lock is on, or on a part of.
 fn table_of(lock: &Lock) -> &str {
     lock.table.as_ref().unwrap_or(&lock.relation)
 }
 
-/// How much was written anew.
+/// In which way, if the engine has several, and how much was written anew.
 fn new_storage(run: &Run, statement: &Statement) -> String {
-    if statement.rewrites.is_none() {
-        return UNKNOWN.to_owned();
+    let bytes = written(run, statement);
+    let Some(algorithm) = statement.algorithm else { return bytes.unwrap_or_else(|| UNKNOWN.to_owned()) };
+    match (way(algorithm), bytes.as_deref()) {
+        (way, None | Some(NONE | YES)) => way.to_owned(),
+        (way, Some(bytes)) => format!("{way} {bytes}"),
     }
+}
+
+/// How a statement of MySQL or MariaDB was carried out, in a word that needs no manual.
+fn way(algorithm: Algorithm) -> &'static str {
+    match algorithm {
+        Algorithm::Instant => "instant",
+        Algorithm::Inplace => "in place",
+        Algorithm::InplaceRebuild => "rebuild",
+        Algorithm::Copy => "copy",
+    }
+}
+
+/// How much of the tables in use was written anew; `None` where that was not observed.
+fn written(run: &Run, statement: &Statement) -> Option<String> {
+    statement.rewrites.as_ref()?;
     let mut tables = rewritten(run, statement).peekable();
     if tables.peek().is_none() {
-        return NONE.to_owned();
+        return Some(NONE.to_owned());
     }
     let bytes: Option<u64> = tables.map(|table| verdict::new_storage(statement, &table.relation)).sum();
-    bytes.map_or_else(|| "yes".to_owned(), |bytes| Bytes(bytes).to_string())
+    Some(bytes.map_or_else(|| YES.to_owned(), |bytes| Bytes(bytes).to_string()))
 }
 
 /// The lines of the table, one for each row after those of the header. The text of the statements gives way.
