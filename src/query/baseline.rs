@@ -1,7 +1,7 @@
 //! What a query said before the migrations, and in what it says something else now.
 
 use super::digest::Digest;
-use super::execute::Outcome;
+use super::outcome::Outcome;
 use crate::run::{Change, Column};
 
 /// What a query said before the migrations.

@@ -54,11 +54,11 @@ impl Digester {
     }
 
     /// Takes in a row, given a way to its values in text form.
-    pub(super) fn row<'v>(&mut self, value: impl Fn(usize) -> Option<&'v str>) {
+    pub(super) fn row<V: AsRef<[u8]>>(&mut self, value: impl Fn(usize) -> Option<V>) {
         let mut row = DefaultHasher::new();
         for (place, sum) in self.places.iter().zip(&mut self.digest.columns) {
             if let (Some(place), Some(sum)) = (place, sum) {
-                let cell = hash(value(*place));
+                let cell = hash(value(*place).as_ref().map(AsRef::as_ref));
                 *sum = sum.wrapping_add(u128::from(cell));
                 row.write_u64(cell);
             }
@@ -77,7 +77,7 @@ impl Digester {
     }
 }
 
-fn hash(value: Option<&str>) -> u64 {
+fn hash(value: Option<&[u8]>) -> u64 {
     let mut hasher = DefaultHasher::new();
     value.hash(&mut hasher);
     hasher.finish()
