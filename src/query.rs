@@ -24,6 +24,7 @@ mod digest;
 mod lexer;
 mod load;
 mod mysql;
+mod order;
 mod outcome;
 mod params;
 mod pool;
@@ -33,6 +34,7 @@ mod rehearsal;
 
 pub use connection::ConnectError;
 pub use load::load;
+pub use order::Key;
 pub use problem::{Fault, LoadError, Problem};
 pub use rehearsal::{FailedQuery, QueryError, Rehearsal, Sets};
 
@@ -57,6 +59,8 @@ pub struct Query {
     /// Whether its statement has a `LIMIT` (or `FETCH`) and no `ORDER BY`, so that the server is free to return any rows:
     /// their values then prove nothing.
     pub any_rows: bool,
+    /// The columns by which it orders its rows. Their values must come in the same order as before.
+    pub order: Vec<Key>,
 }
 
 /// An example value of a parameter.

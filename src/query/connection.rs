@@ -53,7 +53,7 @@ impl Connection {
         }
     }
 
-    /// Ends it and waits until the server knows.
+    /// Ends it in good order.
     pub(super) async fn close(self) {
         match self {
             Self::Postgres(connection) => connection.close().await,

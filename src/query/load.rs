@@ -11,7 +11,7 @@ use std::path::{Path, PathBuf};
 use super::lexer::{Kind, Token, begins_name, line_of, tokens};
 use super::params::{self, Example};
 use super::problem::{Fault, LoadError, Problem};
-use super::{Query, mysql, postgres};
+use super::{Query, mysql, order, postgres};
 use crate::run::QuerySet;
 use crate::scenario::Engine;
 
@@ -130,9 +130,10 @@ fn complete(
     }
     let has = |word: &str| words.iter().any(|w| w == word);
     let any_rows = (has("LIMIT") || has("FETCH")) && !has("ORDER");
+    let order = order::keys(body);
     let statement = params::number(engine, &name, body).map_err(|fault| vec![(None, fault)])?;
     let params = params::values(&name, &statement, &examples)?;
-    Ok(Query { set, name, file: file.to_owned(), line, sql: statement.sql, params, any_rows })
+    Ok(Query { set, name, file: file.to_owned(), line, sql: statement.sql, params, any_rows, order })
 }
 
 /// The tokens of the one statement of a query, without what stands around it.

@@ -40,6 +40,7 @@ fn a_query_has_a_name_a_statement_and_values() {
             sql: "SELECT id -- :no\n  FROM orders\n WHERE customer = $1 AND status = $2".to_owned(),
             params: vec![Value::Plain("42".to_owned()), Value::Null],
             any_rows: false,
+            order: Vec::new(),
         }
     );
 }

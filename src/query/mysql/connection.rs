@@ -151,7 +151,7 @@ impl Connection {
         }
     }
 
-    /// Ends it and waits until the server knows, so that its session is not in the way of what comes next.
+    /// Says goodbye. The server's session may be there for a moment longer; it has no transaction and no lock.
     pub(in crate::query) async fn close(self) {
         if let Some(conn) = self.conn {
             // A connection that fails while it is closed is closed.

@@ -112,7 +112,8 @@ async fn stream(
     let told = result.columns().unwrap_or_default();
     let columns: Vec<Column> = told.iter().map(column).collect();
     let is_date: Vec<bool> = told.iter().map(|column| column.column_type() == ColumnType::MYSQL_TYPE_DATE).collect();
-    let mut digester = Digester::new(&names(&columns), &names(reference.unwrap_or(&columns)));
+    let wanted = names(reference.unwrap_or(&columns));
+    let mut digester = Digester::new(&names(&columns), &wanted).ordered_by(&query.order, &wanted);
     if !columns.is_empty() {
         while let Some(row) = result.next().await? {
             digester.row(|at| row.as_ref(at).and_then(|value| text(value, is_date[at])));

@@ -34,7 +34,7 @@ pub(in crate::query) async fn fresh(
 ) -> Result<Outcome, Error> {
     let columns = rolled_back(client, describe(client, query)).await?;
     prepare(client, query, PASSING).await?;
-    let ran = rolled_back(client, stream(client, &call(query, PASSING), reference.unwrap_or(&columns))).await;
+    let ran = rolled_back(client, stream(client, query, PASSING, reference.unwrap_or(&columns))).await;
     let forgotten = forget(client, query, PASSING).await;
     let (digest, duration) = ran.and_then(|ran| forgotten.map(|()| ran))?;
     Ok(Outcome { columns, digest, duration })
@@ -61,7 +61,7 @@ pub(in crate::query) async fn again(
     name: &str,
     columns: &[Column],
 ) -> Result<Outcome, Error> {
-    let (digest, duration) = rolled_back(client, stream(client, &call(query, name), columns)).await?;
+    let (digest, duration) = rolled_back(client, stream(client, query, name, columns)).await?;
     Ok(Outcome { columns: columns.to_vec(), digest, duration })
 }
 
@@ -100,17 +100,18 @@ async fn describe(client: &Client, query: &Query) -> Result<Vec<Column>, Error> 
 
 /// Sends a statement and digests its rows as they come; none is kept. The time includes reading them, as it does for an
 /// application.
-async fn stream(client: &Client, sql: &str, reference: &[Column]) -> Result<(Digest, Duration), Error> {
+async fn stream(client: &Client, query: &Query, name: &str, reference: &[Column]) -> Result<(Digest, Duration), Error> {
+    let sql = call(query, name);
     let reference: Vec<&str> = reference.iter().map(|column| column.name.as_str()).collect();
     let mut digester = Digester::new(&[], &reference);
     let mut touched = 0;
     let began = Instant::now();
-    let mut messages = pin!(client.simple_query_raw(sql).await?);
+    let mut messages = pin!(client.simple_query_raw(&sql).await?);
     while let Some(message) = messages.try_next().await? {
         match message {
             SimpleQueryMessage::RowDescription(columns) => {
                 let names: Vec<&str> = columns.iter().map(tokio_postgres::SimpleColumn::name).collect();
-                digester = Digester::new(&names, &reference);
+                digester = Digester::new(&names, &reference).ordered_by(&query.order, &reference);
             }
             SimpleQueryMessage::Row(row) => digester.row(|at| row.get(at)),
             SimpleQueryMessage::CommandComplete(rows) => touched = rows,
@@ -172,6 +173,7 @@ mod tests {
                 .map(|value| value.map_or(Value::Null, |text| Value::Quoted(text.to_owned())))
                 .collect(),
             any_rows: false,
+            order: Vec::new(),
         }
     }
 
