@@ -330,6 +330,17 @@ async fn a_procedure_may_use_a_temporary_table() {
 }
 
 #[tokio::test]
+async fn all_queries_of_a_large_set_stay_prepared() {
+    Lab::on_each(ORDERS, async |lab| {
+        let query = |n| format!("-- name: q{n}\nSELECT id, {n} AS n FROM orders;\n");
+        let old: String = (0..60).map(query).collect();
+        let results = lab.through(&old, "ALTER TABLE orders FORCE").await;
+        assert_eq!((results.1.len(), touched(&results)), (60, vec![]), "{results:#?}");
+    })
+    .await;
+}
+
+#[tokio::test]
 async fn a_table_that_is_gone_takes_no_connection_with_it() {
     Lab::on_each(ORDERS, async |lab| {
         let results = lab.through(QUERIES, "RENAME TABLE orders TO invoices").await;

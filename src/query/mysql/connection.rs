@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use mysql_async::prelude::Queryable as _;
-use mysql_async::{Conn, Error, Opts, Statement};
+use mysql_async::{Conn, Error, Opts, OptsBuilder, Statement};
 use tokio::time::{error::Elapsed, timeout};
 
 use super::execute::{self, Failure};
@@ -46,9 +46,11 @@ pub(in crate::query) struct Connection {
 
 impl Connection {
     pub(in crate::query) async fn open(opts: &Opts) -> Result<Self, Error> {
-        let mut conn = connect(opts).await?;
+        // The driver's own cache would close statements that the pool keeps.
+        let opts: Opts = OptsBuilder::from_opts(opts.clone()).stmt_cache_size(0).into();
+        let mut conn = connect(&opts).await?;
         conn.query_drop(SETTINGS).await?;
-        Ok(Self { id: conn.id(), conn: Some(conn), opts: opts.clone(), lost: None })
+        Ok(Self { id: conn.id(), conn: Some(conn), opts, lost: None })
     }
 
     /// Why nothing can be run on it any more, if so.
@@ -89,13 +91,11 @@ impl Connection {
         let (opts, id) = (&self.opts, self.id);
         let ran = timeout(PATIENCE, async {
             let mut work = std::pin::pin!(execute::rolled_back(conn, statement, query, reference));
-            match timeout(LIMIT, &mut work).await {
-                Ok(ran) => ran,
-                Err(_) => {
-                    kill(opts, "KILL QUERY", id).await;
-                    work.await.map_err(Failure::after_a_kill)
-                }
+            if let Ok(ran) = timeout(LIMIT, &mut work).await {
+                return ran;
             }
+            kill(opts, "KILL QUERY", id).await;
+            work.await.map_err(Failure::after_a_kill)
         })
         .await;
         if ran.is_err() {

@@ -160,7 +160,9 @@ async fn refuse_lasting_changes(conn: &mut Conn, query: &Query) -> Result<(), Fa
          AND t.TABLE_SCHEMA NOT IN ('mysql', 'sys', 'information_schema', 'performance_schema') \
          AND t.TABLE_NAME IN ({marks}) LIMIT 1"
     );
-    let lasting: Option<(String, String)> = conn.exec_first(sql, names).await?;
+    let statement = conn.prep(sql).await?;
+    let lasting: Option<(String, String)> = conn.exec_first(&statement, names).await?;
+    conn.close(statement).await?;
     match lasting {
         None => Ok(()),
         Some((table, engine)) => Err(Failure::Refused(SqlError {
