@@ -137,8 +137,8 @@ pub fn work(scenario: &Scenario) -> Result<Work, RehearseError> {
 /// Reads the query sets, without a server.
 pub fn query_sets(scenario: &Scenario) -> Result<Sets, RehearseError> {
     Ok(Sets {
-        old: query::load(&scenario.queries.old, &scenario.folder, QuerySet::Old)?,
-        new: query::load(&scenario.queries.new, &scenario.folder, QuerySet::New)?,
+        old: query::load(scenario.engine, &scenario.queries.old, &scenario.folder, QuerySet::Old)?,
+        new: query::load(scenario.engine, &scenario.queries.new, &scenario.folder, QuerySet::New)?,
     })
 }
 

@@ -81,6 +81,7 @@ fn words(change: &Change) -> String {
         Change::ColumnOrder => "columns in another order".to_owned(),
         Change::Rows { before, after } => format!("{} rows, before {}", Count(*after), Count(*before)),
         Change::Content => "other values".to_owned(),
+        Change::RowOrder => "rows in another order".to_owned(),
     }
 }
 

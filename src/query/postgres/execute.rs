@@ -10,21 +10,12 @@ use std::time::{Duration, Instant};
 use futures_util::TryStreamExt as _;
 use tokio_postgres::{Client, Error, SimpleQueryMessage};
 
-use super::Query;
-use super::digest::{Digest, Digester};
-use super::lexer::{Kind, Token, tokens};
+use super::lexer::Lexer;
+use crate::query::Query;
+use crate::query::digest::{Digest, Digester};
+use crate::query::lexer::{Kind, Token};
+use crate::query::outcome::Outcome;
 use crate::run::Column;
-
-/// What a query did.
-#[derive(Debug)]
-pub(super) struct Outcome {
-    /// The columns of its result.
-    pub(super) columns: Vec<Column>,
-    /// What its rows say.
-    pub(super) digest: Digest,
-    /// From sending it to its last row.
-    pub(super) duration: Duration,
-}
 
 /// Nothing hangs: a query that waits for a lock or runs on and on is an error. The last setting makes sure that a
 /// quoted value is read as it is quoted here.
@@ -36,17 +27,21 @@ const PASSING: &str = "rehearsal_query";
 
 /// Runs a query on a connection that does not know it yet. `reference` are the columns by which its rows are digested;
 /// its own when `None`.
-pub(super) async fn fresh(client: &Client, query: &Query, reference: Option<&[Column]>) -> Result<Outcome, Error> {
+pub(in crate::query) async fn fresh(
+    client: &Client,
+    query: &Query,
+    reference: Option<&[Column]>,
+) -> Result<Outcome, Error> {
     let columns = rolled_back(client, describe(client, query)).await?;
     prepare(client, query, PASSING).await?;
-    let ran = rolled_back(client, stream(client, &call(query, PASSING), reference.unwrap_or(&columns))).await;
+    let ran = rolled_back(client, stream(client, query, PASSING, reference.unwrap_or(&columns))).await;
     let forgotten = forget(client, query, PASSING).await;
     let (digest, duration) = ran.and_then(|ran| forgotten.map(|()| ran))?;
     Ok(Outcome { columns, digest, duration })
 }
 
 /// Prepares a query under a name, for good: what is prepared outlives the transaction.
-pub(super) async fn prepare(client: &Client, query: &Query, name: &str) -> Result<(), Error> {
+pub(in crate::query) async fn prepare(client: &Client, query: &Query, name: &str) -> Result<(), Error> {
     if !is_preparable(query) {
         return Ok(());
     }
@@ -60,8 +55,13 @@ async fn forget(client: &Client, query: &Query, name: &str) -> Result<(), Error>
 
 /// Runs a query that was prepared under a name before (or, where it cannot be, sends it once more). A prepared statement
 /// returns the columns that it was prepared with, or the server refuses to run it (0A000).
-pub(super) async fn again(client: &Client, query: &Query, name: &str, columns: &[Column]) -> Result<Outcome, Error> {
-    let (digest, duration) = rolled_back(client, stream(client, &call(query, name), columns)).await?;
+pub(in crate::query) async fn again(
+    client: &Client,
+    query: &Query,
+    name: &str,
+    columns: &[Column],
+) -> Result<Outcome, Error> {
+    let (digest, duration) = rolled_back(client, stream(client, query, name, columns)).await?;
     Ok(Outcome { columns: columns.to_vec(), digest, duration })
 }
 
@@ -100,17 +100,18 @@ async fn describe(client: &Client, query: &Query) -> Result<Vec<Column>, Error> 
 
 /// Sends a statement and digests its rows as they come; none is kept. The time includes reading them, as it does for an
 /// application.
-async fn stream(client: &Client, sql: &str, reference: &[Column]) -> Result<(Digest, Duration), Error> {
+async fn stream(client: &Client, query: &Query, name: &str, reference: &[Column]) -> Result<(Digest, Duration), Error> {
+    let sql = call(query, name);
     let reference: Vec<&str> = reference.iter().map(|column| column.name.as_str()).collect();
     let mut digester = Digester::new(&[], &reference);
     let mut touched = 0;
     let began = Instant::now();
-    let mut messages = pin!(client.simple_query_raw(sql).await?);
+    let mut messages = pin!(client.simple_query_raw(&sql).await?);
     while let Some(message) = messages.try_next().await? {
         match message {
             SimpleQueryMessage::RowDescription(columns) => {
                 let names: Vec<&str> = columns.iter().map(tokio_postgres::SimpleColumn::name).collect();
-                digester = Digester::new(&names, &reference);
+                digester = Digester::new(&names, &reference).ordered_by(&query.order, &reference);
             }
             SimpleQueryMessage::Row(row) => digester.row(|at| row.get(at)),
             SimpleQueryMessage::CommandComplete(rows) => touched = rows,
@@ -122,7 +123,7 @@ async fn stream(client: &Client, sql: &str, reference: &[Column]) -> Result<(Dig
 }
 
 fn is_preparable(query: &Query) -> bool {
-    let first = tokens(&query.sql).find(Token::is_significant).map_or("", |token| token.text).to_ascii_uppercase();
+    let first = Lexer::new(&query.sql).find(Token::is_significant).map_or("", |token| token.text).to_ascii_uppercase();
     matches!(first.as_str(), "SELECT" | "VALUES" | "TABLE" | "WITH" | "INSERT" | "UPDATE" | "DELETE" | "MERGE" | "(")
 }
 
@@ -131,19 +132,19 @@ fn call(query: &Query, name: &str) -> String {
     if !is_preparable(query) {
         return inlined(query);
     }
-    let values: Vec<String> = query.params.iter().map(|value| literal(value.as_deref())).collect();
+    let values: Vec<String> = query.params.iter().map(|value| literal(value.text())).collect();
     if values.is_empty() { format!("EXECUTE {name}") } else { format!("EXECUTE {name}({})", values.join(", ")) }
 }
 
 fn inlined(query: &Query) -> String {
     let mut sql = String::new();
-    for token in tokens(&query.sql) {
+    for token in Lexer::new(&query.sql) {
         let value = (token.kind == Kind::Numbered)
             .then(|| token.text[1..].parse::<usize>().ok())
             .flatten()
             .and_then(|number| query.params.get(number.checked_sub(1)?));
         match value {
-            Some(value) => sql.push_str(&literal(value.as_deref())),
+            Some(value) => sql.push_str(&literal(value.text())),
             None => sql.push_str(token.text),
         }
     }
@@ -157,6 +158,7 @@ fn literal(value: Option<&str>) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::query::Value;
     use crate::run::QuerySet;
 
     fn query(sql: &str, params: &[Option<&str>]) -> Query {
@@ -166,8 +168,12 @@ mod tests {
             file: "q.sql".into(),
             line: 1,
             sql: sql.into(),
-            params: params.iter().map(|value| value.map(str::to_owned)).collect(),
+            params: params
+                .iter()
+                .map(|value| value.map_or(Value::Null, |text| Value::Quoted(text.to_owned())))
+                .collect(),
             any_rows: false,
+            order: Vec::new(),
         }
     }
 

@@ -1,0 +1,3 @@
+//! What is done on MySQL and MariaDB, on real servers.
+
+mod queries;
