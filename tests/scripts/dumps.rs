@@ -43,16 +43,17 @@ const CHECKED: [&str; 6] = [
 
 #[test]
 fn a_dump_of_mysql_comes_out_as_it_went_in() {
-    restored(MYSQL, "mysqldump");
+    // It goes back to the same server, which knows its own transactions already.
+    restored(MYSQL, &["mysqldump", "--set-gtid-purged=OFF"]);
 }
 
 #[test]
 fn a_dump_of_mariadb_comes_out_as_it_went_in() {
-    restored(MARIADB, "mariadb-dump");
+    restored(MARIADB, &["mariadb-dump"]);
 }
 
 #[track_caller]
-fn restored(version: (Engine, &str), program: &str) {
+fn restored(version: (Engine, &str), program: &[&str]) {
     let (before, after) = block_on(async {
         let server = Container::start(version, "dumps").await;
         let mut connection = server.connect().await;
@@ -88,10 +89,10 @@ async fn content(connection: &mut Conn, database: &str) -> Vec<Vec<Vec<Value>>> 
     content
 }
 
-fn dump(server: &Container, program: &str) -> Vec<u8> {
+fn dump(server: &Container, program: &[&str]) -> Vec<u8> {
     let password = format!("-p{PASSWORD}");
-    let arguments =
-        ["exec", &server.name, program, "-uroot", &password, "--routines", "--events", "--triggers", "made"];
+    let arguments = ["-uroot", &password, "--routines", "--events", "--triggers", "made"];
+    let arguments = [&["exec", &server.name], program, &arguments].concat();
     let output = Command::new("docker").args(arguments).output().expect("docker is installed");
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
     output.stdout
