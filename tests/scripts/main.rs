@@ -1,6 +1,7 @@
 //! Scripts and migration files of MySQL and MariaDB, on real servers.
 
 mod container;
+mod dumps;
 mod files;
 mod splitting;
 

@@ -116,8 +116,8 @@ impl Bodies {
     pub(super) fn word(&mut self, word: &[u8], line: u32) {
         let is_any = |keywords: &[&str]| keywords.iter().any(|keyword| word.eq_ignore_ascii_case(keyword.as_bytes()));
         match self.lead {
-            Lead::Other => return,
-            Lead::Routine => return self.in_routine(&is_any, line),
+            Lead::Other => {}
+            Lead::Routine => self.in_routine(&is_any, line),
             Lead::Start if is_any(&["CREATE", "ALTER"]) => self.lead = Lead::Create,
             Lead::Start if is_any(&["BEGIN"]) => self.lead = Lead::Begin,
             Lead::Begin if is_any(&["NOT"]) => {

@@ -79,15 +79,16 @@ pub fn commits_implicitly(sql: impl AsRef<[u8]>) -> bool {
         // Of temporary tables, only these two leave the transaction alone.
         ("CREATE" | "DROP", "TABLE" | "TABLE AS") => !is_temporary(sql),
         ("DROP", "PREPARE") => false,
-        ("ALTER" | "CREATE" | "DROP" | "RENAME" | "INSTALL" | "UNINSTALL", _)
-        | ("ANALYZE" | "CHECK" | "OPTIMIZE" | "REPAIR" | "TRUNCATE", "TABLE" | "VIEW")
-        | ("BEGIN", "")
-        | ("START", "TRANSACTION" | "REPLICA" | "SLAVE")
-        | ("STOP", "REPLICA" | "SLAVE")
-        | ("LOCK", "TABLES")
-        | ("CACHE" | "LOAD", "INDEX")
-        | ("SET", "PASSWORD")
-        | ("CHANGE" | "FLUSH" | "GRANT" | "REVOKE", _) => true,
+        (
+            "ALTER" | "CHANGE" | "CREATE" | "DROP" | "FLUSH" | "GRANT" | "INSTALL" | "RENAME" | "REVOKE" | "UNINSTALL",
+            _,
+        ) => true,
+        ("BEGIN", what) => what.is_empty(),
+        ("ANALYZE" | "CHECK" | "OPTIMIZE" | "REPAIR" | "TRUNCATE", kind) => matches!(kind, "TABLE" | "VIEW"),
+        ("START" | "STOP", what) => matches!(what, "TRANSACTION" | "REPLICA" | "SLAVE"),
+        ("CACHE" | "LOAD", what) => what == "INDEX",
+        ("LOCK", what) => what == "TABLES",
+        ("SET", what) => what == "PASSWORD",
         ("RESET", what) => what != "PERSIST",
         _ => false,
     }
