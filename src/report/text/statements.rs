@@ -91,8 +91,8 @@ fn candidates(run: &Run) -> Vec<Row<'_>> {
 }
 
 fn frames(statement: &Statement) -> bool {
-    const FRAMES: [&str; 9] =
-        ["BEGIN", "START TRANSACTION", "COMMIT", "ROLLBACK", "SAVEPOINT", "RELEASE", "SET", "RESET", "SHOW"];
+    const FRAMES: [&str; 10] =
+        ["USE", "BEGIN", "START TRANSACTION", "COMMIT", "ROLLBACK", "SAVEPOINT", "RELEASE", "SET", "RESET", "SHOW"];
     FRAMES.contains(&statement.command.as_str())
 }
 
