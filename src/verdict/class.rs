@@ -4,9 +4,13 @@
 //! one pending migration adds and another takes away counts as gone: the record does not say that it was new.
 //! Additive is what has nothing against it, so it is not known before every migration was applied.
 
+use std::collections::BTreeSet;
+
 use super::table_rewrite::{only_truncates, rewritten};
 use super::{story, table};
-use crate::run::{Class, Finding, Migration, MigrationStatus, QuerySet, RewriteKind, Rows, Run, Statement};
+use crate::run::{
+    Class, Finding, Migration, MigrationStatus, QuerySet, RewriteKind, Rows, Run, Statement, StatementStatus,
+};
 
 /// From how many rows on a change of data counts as work that grows with the table.
 const MANY_ROWS: u64 = 1_000;
@@ -41,15 +45,25 @@ fn destructive(run: &Run) -> Vec<String> {
             reasons.push(format!("{}{column} is gone after {}{}", gone.table, migration.name, rows(run, &gone.table)));
         }
         for statement in migration.statements.iter().filter(|statement| only_truncates(statement)) {
-            let emptied = statement.rewrites.iter().flatten().filter(|new| new.kind == RewriteKind::Table);
-            let emptied = emptied.filter(|new| table::before(run, &new.relation).in_use());
-            reasons.extend(emptied.map(|new| format!("{} is emptied{}", new.relation, rows(run, &new.relation))));
+            let emptied = emptied(statement).into_iter().filter(|table| table::before(run, table).in_use());
+            reasons.extend(emptied.map(|table| format!("{table} is emptied{}", rows(run, table))));
         }
     }
     let old = story::stories(run, QuerySet::Old);
     let broken = old.iter().filter(|story| story.first_failure().is_some());
     reasons.extend(broken.map(|story| format!("old query `{}` stops working", story.query().name)));
     reasons
+}
+
+/// The tables that a `TRUNCATE` emptied: those that got new storage (PostgreSQL), or those that nobody else could use
+/// meanwhile (MySQL, MariaDB, where it refuses to touch a foreign key's other table).
+fn emptied(statement: &Statement) -> BTreeSet<&str> {
+    if statement.status != StatementStatus::Ok {
+        return BTreeSet::new();
+    }
+    let stored = statement.rewrites.iter().flatten().filter(|new| new.kind == RewriteKind::Table);
+    let locked = statement.locks.iter().flatten().filter(|lock| lock.mode == "EXCLUSIVE");
+    stored.map(|new| new.relation.as_str()).chain(locked.map(|lock| lock.relation.as_str())).collect()
 }
 
 fn slow(run: &Run, findings: &[Finding]) -> Vec<String> {
@@ -228,6 +242,18 @@ mod tests {
         ] {
             assert_eq!(of_statement(statement).0, Some(expected), "{claim}");
         }
+    }
+
+    #[test]
+    fn a_truncate_of_mysql_is_told_by_what_it_locked() {
+        let truncate = |table: &str| {
+            let truncate = statement(1, "TRUNCATE TABLE orders", 3).metadata_lock(table, "EXCLUSIVE", 3);
+            let facts = facts_on(Engine::Mysql).table("orders", 5_000_000).table("drafts", 0);
+            class_of(facts.migration(migration("1").statement(truncate)))
+        };
+        let reason = "orders is emptied (5,000,000 rows)".to_owned();
+        assert_eq!(truncate("orders"), (Some(Class::Destructive), vec![reason]));
+        assert_eq!(truncate("drafts").0, Some(Class::Additive));
     }
 
     #[test]

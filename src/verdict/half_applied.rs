@@ -24,9 +24,9 @@ to mend the schema by hand before the next deploy, and it is an error; where a s
 as far as the first, it is a warning. Why it failed is told by fails-on-data or migration-failed.
 
 How it is measured
-  Statements that the server completed and that no ROLLBACK took back are counted as kept. The
-  migration is then started once more on the same data, and the first statement that fails is
-  put down with its line.
+  Statements that the server completed and that no ROLLBACK took back are counted as kept. A file
+  is then tried once more on the same data, and the first statement that fails before the one at
+  which the first try ended is put down with its line. (A command is not tried again.)
 
 Why it hurts in production
   The schema is one that no version of the migrations knows. The tool takes the migration for not

@@ -89,7 +89,7 @@ mod tests {
     use super::*;
     use crate::run::Algorithm;
     use crate::scenario::Engine;
-    use crate::verdict::testing::{Cases, Facts, StatementFacts, facts_on, migration, statement};
+    use crate::verdict::testing::{Cases, Facts, MigrationFacts, StatementFacts, facts_on, migration, statement};
 
     pub(super) const CASES: Cases = Cases {
         shown: &[
@@ -121,7 +121,7 @@ mod tests {
     }
 
     fn with(statements: Vec<StatementFacts>) -> Facts {
-        let migration = statements.into_iter().fold(migration("0002"), |migration, next| migration.statement(next));
+        let migration = statements.into_iter().fold(migration("0002"), MigrationFacts::statement);
         facts_on(Engine::Mysql).table("orders", 5_000_000).migration(migration)
     }
 

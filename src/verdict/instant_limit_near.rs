@@ -90,7 +90,7 @@ mod tests {
     use super::*;
     use crate::run::Algorithm;
     use crate::scenario::Engine;
-    use crate::verdict::testing::{Cases, Facts, facts_on, migration, statement};
+    use crate::verdict::testing::{Cases, Facts, MigrationFacts, facts_on, migration, statement};
 
     pub(super) const CASES: Cases = Cases {
         shown: &[("25 are left", || using(&[230]).run()), ("the last one was taken", || using(&[255]).run())],
@@ -110,7 +110,7 @@ mod tests {
         let statements = versions.iter().map(add);
         facts_on(Engine::Mysql)
             .table("orders", 5_000_000)
-            .migration(statements.fold(migration("0002"), |m, s| m.statement(s)))
+            .migration(statements.fold(migration("0002"), MigrationFacts::statement))
     }
 
     #[test]

@@ -131,7 +131,10 @@ mod tests {
     #[test]
     fn what_a_table_does_not_say_is_as_for_every_table() {
         let own = TableLimits { rewrite_rows: Some(1), ..TableLimits::default() };
-        let run = facts().with(|run| drop(run.limits.tables.insert("orders".to_owned(), own))).run();
+        let set = |run: &mut Run| {
+            run.limits.tables.insert("orders".to_owned(), own);
+        };
+        let run = facts().with(set).run();
         assert_eq!(of_table(&run, "public.orders").reads_blocked, run.limits.reads_blocked_ms);
     }
 }

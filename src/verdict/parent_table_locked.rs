@@ -124,7 +124,9 @@ fn finding(run: &Run, migration: &Migration, index: usize, other: &str) -> Findi
 mod tests {
     use super::*;
     use crate::run::Algorithm;
-    use crate::verdict::testing::{Cases, Facts, StatementFacts, facts, facts_on, migration, statement};
+    use crate::verdict::testing::{
+        Cases, Facts, MigrationFacts, StatementFacts, facts, facts_on, migration, statement,
+    };
 
     pub(super) const CASES: Cases = Cases {
         shown: &[
@@ -181,7 +183,7 @@ mod tests {
     #[test]
     fn a_moment_is_told_once_for_a_table_and_not_beside_a_warning() {
         let told = |statements: [StatementFacts; 2]| {
-            let migration = statements.into_iter().fold(migration("0003"), |migration, next| migration.statement(next));
+            let migration = statements.into_iter().fold(migration("0003"), MigrationFacts::statement);
             let found = judge(&with(unchecked()).migration(migration).run());
             found.iter().map(|finding| finding.severity).collect::<Vec<_>>()
         };

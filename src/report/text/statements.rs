@@ -91,8 +91,8 @@ fn candidates(run: &Run) -> Vec<Row<'_>> {
 }
 
 fn frames(statement: &Statement) -> bool {
-    const FRAMES: [&str; 9] =
-        ["BEGIN", "START TRANSACTION", "COMMIT", "ROLLBACK", "SAVEPOINT", "RELEASE", "SET", "RESET", "SHOW"];
+    const FRAMES: [&str; 10] =
+        ["USE", "BEGIN", "START TRANSACTION", "COMMIT", "ROLLBACK", "SAVEPOINT", "RELEASE", "SET", "RESET", "SHOW"];
     FRAMES.contains(&statement.command.as_str())
 }
 
@@ -113,7 +113,7 @@ fn cells(run: &Run, row: &Row<'_>, style: Style) -> [String; 6] {
     let statement = row.statement;
     let migration = &run.migrations[row.migration];
     let blocked = |who, codes: &[&str]| {
-        let cell = or_held(run, row, Some(who), blocked(run, statement, who));
+        let cell = or_held(run, row, Some(who), blocked(run, row, who));
         let over = run.findings.iter().any(|finding| {
             let here = finding.line == statement.line && finding.migration.as_ref() == Some(&migration.id);
             here && codes.contains(&finding.code.as_str())
@@ -152,16 +152,30 @@ fn shutting_out<'a>(run: &'a Run, statement: &'a Statement, who: Option<Blocks>)
     locks.filter(shuts_out).filter(|lock| table::before(run, table_of(lock)).in_use())
 }
 
-/// For how long somebody was shut out, at the longest. One hold that was not observed could be the longest.
-fn blocked(run: &Run, statement: &Statement, who: Blocks) -> String {
+/// For how long somebody was shut out, at the longest. One hold that was not observed could be the longest. Outside of a
+/// transaction a stretch may be of several locks of one statement, one right after the other.
+fn blocked(run: &Run, row: &Row<'_>, who: Blocks) -> String {
+    let statement = row.statement;
     if statement.locks.is_none() {
         return UNKNOWN.to_owned();
     }
     let held: Option<Vec<Millis>> = shutting_out(run, statement, Some(who)).map(|lock| lock.held_ms).collect();
     match held {
         None => UNKNOWN.to_owned(),
-        Some(held) => held.into_iter().max().map_or_else(|| NONE.to_owned(), |longest| longest.to_string()),
+        Some(held) => {
+            let stretches = stretches(run, row, who).filter(|_| !held.is_empty() && !statement.in_transaction);
+            let longest = held.iter().copied().chain(stretches).max();
+            longest.map_or_else(|| NONE.to_owned(), |longest| longest.to_string())
+        }
     }
+}
+
+/// The longest stretch of each table in use that begins with a lock of this statement.
+fn stretches<'a>(run: &'a Run, row: &Row<'_>, who: Blocks) -> impl Iterator<Item = Millis> + use<'a> {
+    let index = row.index;
+    let tables = run.migrations[row.migration].blocking.iter().filter(|seen| table::before(run, &seen.table).in_use());
+    let blocked = tables.map(move |seen| if who == Blocks::Reads { &seen.reads } else { &seen.writes });
+    blocked.filter(move |blocked| blocked.statement == Some(index)).filter_map(|blocked| blocked.held_ms)
 }
 
 /// A cell that says "none", unless an earlier statement of the transaction had taken a lock that shuts somebody out.

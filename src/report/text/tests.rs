@@ -70,7 +70,7 @@ fn of_mysql() -> Facts {
     let copy = statement(1, "ALTER TABLE orders MODIFY customer_id BIGINT NOT NULL", 48_300)
         .by(Copy)
         .metadata_lock("orders", "EXCLUSIVE", 128)
-        .metadata_lock("orders", "SHARED_NO_WRITE", 48_280)
+        .metadata_lock("orders", "SHARED_NO_WRITE", 48_152)
         .metadata_lock("customers", "SHARED_READ_ONLY", 48_280)
         .rewrite("orders", 612_368_384)
         .touched(5_000_000);
