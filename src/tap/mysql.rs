@@ -9,6 +9,8 @@ mod answer;
 mod command;
 mod frame;
 mod greeting;
+#[cfg(test)]
+mod tests;
 
 use std::io;
 use std::sync::Arc;
@@ -204,10 +206,10 @@ impl<W: Witness> Relay<W> {
             } else if self.file {
                 let (part, _) = self.from_client.run(u64::MAX, |length, _| length == 0);
                 self.to_server.extend_from_slice(&part);
-                if self.from_client.inside() || self.from_client.head(0).is_none() {
+                let empty = self.from_client.head(0).is_some_and(|head| head.length == 0);
+                if self.from_client.inside() || !empty {
                     return Ok(());
                 }
-                // The empty packet, which ends the file.
                 self.file = false;
             } else if matches!(self.reply.expect, Expect::Login | Expect::Stream) {
                 let (part, _) = self.from_client.run(u64::MAX, |_, _| false);

@@ -235,3 +235,153 @@ fn sql_error(error: &ServerError<'_>) -> SqlError {
         detail: None,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use mysql_common::constants::CapabilityFlags;
+
+    use super::*;
+
+    const OK_DONE: &[u8] = b"\0\x03\0\x02\0\0\0";
+    const OK_IN_TRANSACTION: &[u8] = b"\0\x03\0\x03\0\0\0";
+    const OK_AND_MORE: &[u8] = b"\0\x01\0\x0a\0\0\0";
+    const EOF_DONE: &[u8] = b"\xfe\0\0\x02\0";
+    const EOF_AND_MORE: &[u8] = b"\xfe\0\0\x0a\0";
+    const EOF_CURSOR: &[u8] = b"\xfe\0\0\x42\0";
+    const END_AS_OK: &[u8] = b"\xfe\0\0\x02\0\0\0";
+    const DUPLICATE: &[u8] = b"\xff\x26\x04#23000Duplicate entry";
+
+    fn reply(expect: Expect, capabilities: CapabilityFlags) -> Reply {
+        let mut reply = Reply::new();
+        reply.agreed.capabilities = capabilities | CapabilityFlags::CLIENT_PROTOCOL_41;
+        reply.expect = expect;
+        reply
+    }
+
+    /// What each packet that has to be seen means; those that may pass, do.
+    fn turns(reply: &mut Reply, packets: &[&[u8]]) -> Vec<Turn> {
+        let mut turns = Vec::new();
+        for packet in packets {
+            if reply.unseen() > 0 && !reply.stops(packet.len(), packet.first().copied()) {
+                reply.passed(1);
+            } else {
+                turns.push(reply.takes(packet).expect("the protocol"));
+            }
+        }
+        turns
+    }
+
+    fn outcomes(reply: &mut Reply, packets: &[&[u8]]) -> Vec<Outcome> {
+        let turns = turns(reply, packets);
+        let (last, before) = turns.split_last().expect("turns");
+        assert_eq!((*last, reply.expect), (Turn::Ended, Expect::Nothing));
+        assert!(before.iter().all(|turn| *turn == Turn::GoesOn), "{before:?}");
+        reply.take_answer().outcomes
+    }
+
+    fn done(affected: u64) -> Outcome {
+        Outcome::Done { affected, info: String::new() }
+    }
+
+    #[test]
+    fn rows_end_as_was_agreed() {
+        let mut with_eof = reply(Expect::Result, CapabilityFlags::empty());
+        let packets = [b"\x02", &b"\x03def"[..], b"\x03def", EOF_DONE, b"\x01a\x01b", b"\xfb\xfb", EOF_DONE];
+        assert_eq!(outcomes(&mut with_eof, &packets), [Outcome::Rows(2)]);
+        let mut without = reply(Expect::Result, CapabilityFlags::CLIENT_DEPRECATE_EOF);
+        let packets = [b"\x01", &b"\x03def"[..], b"\x01a", END_AS_OK];
+        assert_eq!(outcomes(&mut without, &packets), [Outcome::Rows(1)]);
+    }
+
+    #[test]
+    fn a_value_so_long_that_its_row_begins_like_an_end_is_a_row() {
+        for capabilities in [CapabilityFlags::empty(), CapabilityFlags::CLIENT_DEPRECATE_EOF] {
+            let rows = reply(Expect::Rows, capabilities);
+            assert!(!rows.stops(FULL, Some(EOF)));
+            assert!(rows.stops(5, Some(EOF)) && rows.stops(30, Some(ERROR)));
+        }
+        assert!(!reply(Expect::Columns(3), CapabilityFlags::empty()).stops(5, Some(EOF)));
+    }
+
+    #[test]
+    fn each_statement_of_a_packet_has_its_outcome_up_to_the_first_error() {
+        let mut reply = reply(Expect::Result, CapabilityFlags::empty());
+        let packets = [OK_AND_MORE, b"\x01", b"\x03def", EOF_AND_MORE, b"\x01a", EOF_AND_MORE, DUPLICATE];
+        let error = SqlError {
+            sqlstate: "23000".to_owned(),
+            code: Some(1062),
+            message: "Duplicate entry".to_owned(),
+            detail: None,
+        };
+        assert_eq!(outcomes(&mut reply, &packets), [done(1), Outcome::Rows(1), Outcome::Error(error)]);
+    }
+
+    #[test]
+    fn an_error_leaves_the_transaction_as_it_was_said_to_be() {
+        let mut reply = reply(Expect::Result, CapabilityFlags::empty());
+        turns(&mut reply, &[OK_IN_TRANSACTION]);
+        assert!(reply.take_answer().in_transaction);
+        reply.expect = Expect::Result;
+        turns(&mut reply, &[DUPLICATE]);
+        assert!(reply.take_answer().in_transaction);
+        reply.expect = Expect::Single;
+        turns(&mut reply, &[OK_DONE]);
+        assert!(!reply.take_answer().in_transaction);
+    }
+
+    #[test]
+    fn a_cursor_that_is_opened_sends_no_rows() {
+        let mut with_eof = reply(Expect::Result, CapabilityFlags::empty());
+        assert_eq!(outcomes(&mut with_eof, &[b"\x01", b"\x03def", EOF_CURSOR]), [Outcome::Rows(0)]);
+        let mut fetch = reply(Expect::Rows, CapabilityFlags::empty());
+        assert_eq!(outcomes(&mut fetch, &[b"\0\0\x01", b"\0\0\x02", EOF_CURSOR]), [Outcome::Rows(2)]);
+    }
+
+    #[test]
+    fn a_report_of_progress_is_no_error() {
+        let mut reply = reply(Expect::Result, CapabilityFlags::empty());
+        let progress = b"\xff\xff\xff\x01\x01\x02\x10\x27\0\x05stage";
+        assert_eq!(outcomes(&mut reply, &[progress, progress, OK_DONE]), [done(3)]);
+    }
+
+    #[test]
+    fn a_file_is_asked_for_before_the_outcome() {
+        let mut reply = reply(Expect::Result, CapabilityFlags::empty());
+        assert_eq!(turns(&mut reply, &[b"\xfb/tmp/load.tsv", OK_DONE]), [Turn::File, Turn::Ended]);
+        assert_eq!(reply.take_answer().outcomes, [done(3)]);
+    }
+
+    #[test]
+    fn columns_that_are_not_described_are_not_waited_for() {
+        let capabilities = CapabilityFlags::CLIENT_OPTIONAL_RESULTSET_METADATA;
+        let packets = [b"\x02\0", EOF_DONE, b"\x01a\x01b", EOF_DONE];
+        assert_eq!(outcomes(&mut reply(Expect::Result, capabilities), &packets), [Outcome::Rows(1)]);
+        let packets = [b"\x01\x01", &b"\x03def"[..], EOF_DONE, b"\x01a", EOF_DONE];
+        assert_eq!(outcomes(&mut reply(Expect::Result, capabilities), &packets), [Outcome::Rows(1)]);
+    }
+
+    #[test]
+    fn the_descriptions_of_a_prepared_statement_are_counted() {
+        let prepared = b"\0\x09\0\0\0\x01\0\x02\0\0\0\0";
+        let mut with_eof = reply(Expect::Prepared, CapabilityFlags::empty());
+        assert_eq!(turns(&mut with_eof, &[prepared]), [Turn::Prepared(9)]);
+        assert_eq!(with_eof.expect, Expect::Descriptions(5));
+        with_eof.passed(4);
+        with_eof.passed(1);
+        assert_eq!(with_eof.expect, Expect::Nothing);
+        let mut without = reply(Expect::Prepared, CapabilityFlags::CLIENT_DEPRECATE_EOF);
+        turns(&mut without, &[prepared]);
+        assert_eq!(without.expect, Expect::Descriptions(3));
+        let mut nothing = reply(Expect::Prepared, CapabilityFlags::empty());
+        turns(&mut nothing, &[b"\0\x09\0\0\0\0\0\0\0\0\0\0"]);
+        assert_eq!(nothing.expect, Expect::Nothing);
+    }
+
+    #[test]
+    fn what_is_not_the_protocol_is_an_error_and_no_guess() {
+        assert!(reply(Expect::Rows, CapabilityFlags::empty()).takes(b"\x05hello").is_err());
+        assert!(reply(Expect::ColumnsEnd, CapabilityFlags::empty()).takes(b"\x01a").is_err());
+        assert!(reply(Expect::Result, CapabilityFlags::empty()).takes(b"\0\x03").is_err());
+        assert!(reply(Expect::Result, CapabilityFlags::empty()).takes(b"").is_err());
+    }
+}
