@@ -1,9 +1,10 @@
 //! The tap for MySQL's protocol: one relay for each connection of the tool.
 //!
 //! Bytes are forwarded unchanged, but for the greeting, which offers neither encryption nor compression. A unit is a
-//! query or the execution of a prepared statement; other commands pass without a word. Logins pass as they are:
-//! an account of `caching_sha2_password` whose password the server has not seen since it started wants encryption or
-//! its key asked for, so whoever starts the tool logs in once before.
+//! query or the execution of a prepared statement; other commands pass without a word, and so do logins, whatever the
+//! account's plugin. Limit: a client proves a password of `caching_sha2_password` without encryption only to a server that
+//! has seen it since its last start or `FLUSH PRIVILEGES`. So a login of our own goes before each login to a server of
+//! MySQL's own. An account that we do not know has to be one of another plugin, or its client to ask for the server's key.
 
 mod answer;
 mod command;
@@ -24,8 +25,8 @@ use tokio_util::either::Either;
 
 use crate::observe::mysql::Observer;
 use crate::observe::mysql::watch::{Answer, Watch};
-use crate::server::Endpoint;
 use crate::server::access::socket;
+use crate::server::{Access, Endpoint};
 use answer::{Expect, Reply, Turn};
 use command::{Tracker, needed};
 use frame::{FULL, Framer};
@@ -85,8 +86,13 @@ impl Witness for Watch {
 }
 
 /// Relays one connection until one side closes it.
-pub(super) async fn relay(client: TcpStream, endpoint: &Endpoint, observer: &Arc<Observer>) -> Result<(), RelayError> {
-    Relay::new(client, endpoint, Watch::new(observer)).await?.relay().await
+pub(super) async fn relay(
+    client: TcpStream,
+    endpoint: &Endpoint,
+    access: Access,
+    observer: &Arc<Observer>,
+) -> Result<(), RelayError> {
+    Relay::new(client, endpoint, access, Watch::new(observer)).await?.relay().await
 }
 
 async fn connect(endpoint: &Endpoint) -> io::Result<ServerStream> {
@@ -127,11 +133,13 @@ struct Relay<W> {
     unit: bool,
     /// Whether the client sends a file, up to an empty packet, and speaks although an answer is outstanding.
     file: bool,
+    /// An account of the server.
+    access: Access,
     witness: W,
 }
 
 impl<W: Witness> Relay<W> {
-    async fn new(client: TcpStream, endpoint: &Endpoint, witness: W) -> Result<Self, RelayError> {
+    async fn new(client: TcpStream, endpoint: &Endpoint, access: Access, witness: W) -> Result<Self, RelayError> {
         client.set_nodelay(true)?;
         let (client, client_writer) = client.into_split();
         let (server, server_writer) = tokio::io::split(connect(endpoint).await?);
@@ -149,6 +157,7 @@ impl<W: Witness> Relay<W> {
             reply: Reply::new(),
             unit: false,
             file: false,
+            access,
             witness,
         })
     }
@@ -266,7 +275,7 @@ impl<W: Witness> Relay<W> {
                 let turn = self.reply.takes(head.bytes).map_err(|_| self.garbled())?;
                 self.turn(turn, now).await;
             } else {
-                self.greeting()?;
+                self.greeting().await?;
             }
             self.to_client.extend_from_slice(&self.from_server.part());
         }
@@ -289,17 +298,22 @@ impl<W: Witness> Relay<W> {
         }
     }
 
-    fn greeting(&mut self) -> Result<(), RelayError> {
+    async fn greeting(&mut self) -> Result<(), RelayError> {
         let payload = self.from_server.payload();
         // The server may say at once that it takes no more connections.
-        self.acquaintance = if payload.first() == Some(&0xff) {
-            Acquaintance::Made
-        } else {
-            let (connection_id, offered) = curb(payload)?;
-            self.witness.connected(connection_id);
-            self.reply.expect = Expect::Login;
-            Acquaintance::Greeted(offered)
-        };
+        if payload.first() == Some(&0xff) {
+            self.acquaintance = Acquaintance::Made;
+            return Ok(());
+        }
+        let greeting = curb(payload)?;
+        self.witness.connected(greeting.connection_id);
+        self.reply.expect = Expect::Login;
+        self.acquaintance = Acquaintance::Greeted(greeting.offered);
+        if greeting.remembers_logins
+            && let Err(reason) = self.access.ask().await
+        {
+            tracing::debug!(reason, "the tap could not log in before a client");
+        }
         Ok(())
     }
 

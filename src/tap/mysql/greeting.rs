@@ -64,11 +64,25 @@ impl Agreed {
     }
 }
 
-/// Takes out of a greeting what would hide statements. Gives the connection's id and what is offered then.
-pub(super) fn curb(payload: &mut [u8]) -> Result<(u32, Agreed), RelayError> {
+/// What a server said first.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct Greeting {
+    pub(super) connection_id: u32,
+    /// What it offers, without what would hide statements.
+    pub(super) offered: Agreed,
+    /// Whether it takes a proof of a password without encryption only once it has seen the password.
+    pub(super) remembers_logins: bool,
+}
+
+/// Takes out of a greeting what would hide statements.
+pub(super) fn curb(payload: &mut [u8]) -> Result<Greeting, RelayError> {
     let greeting = ParseBuf(payload).parse::<HandshakePacket<'_>>(()).map_err(|_| RelayError::NotMysql)?;
     let capabilities = greeting.capabilities().difference(HIDING);
-    let told = (greeting.connection_id(), Agreed { capabilities, mariadb: greeting.mariadb_ext_capabilities() });
+    let told = Greeting {
+        connection_id: greeting.connection_id(),
+        offered: Agreed { capabilities, mariadb: greeting.mariadb_ext_capabilities() },
+        remembers_logins: greeting.auth_plugin_name_ref() == Some(b"caching_sha2_password"),
+    };
     // After the protocol's and the server's version, the connection's id (4 bytes), 8 of the nonce, and one empty byte.
     let low = 1 + greeting.server_version_ref().len() + 1 + 4 + 8 + 1;
     // Between them the character set (one byte) and the status (2 bytes).
@@ -113,11 +127,10 @@ mod tests {
 
     #[test]
     fn encryption_and_compression_are_taken_out_and_nothing_else() {
-        // The protocol's library does not know what it does not use: bytes are compared.
         let mut payload = greeting(CapabilityFlags::all());
         let told = curb(&mut payload).expect("a greeting");
-        assert_eq!(told.0, 77);
-        assert_eq!(told.1.capabilities, CapabilityFlags::all().difference(HIDING));
+        assert!(told.connection_id == 77 && told.remembers_logins);
+        assert_eq!(told.offered.capabilities, CapabilityFlags::all().difference(HIDING));
         assert_eq!(payload, greeting(CapabilityFlags::all().difference(HIDING)));
     }
 
