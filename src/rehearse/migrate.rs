@@ -51,7 +51,7 @@ pub(super) async fn migrate(
         Activity::Ended { duration } => heard.send(Event::StatementEnded(duration)),
     });
     let observer = Observer::start(&access, listener).await?;
-    let tap = Tap::start(server.endpoint(), observer.clone()).await.map_err(RehearseError::Tap)?;
+    let tap = Tap::start(server.endpoint(), access.clone(), observer.clone()).await.map_err(RehearseError::Tap)?;
     let stage = Applying { scenario, events, observer: &observer, target: target(&tap, server), access, work, cancel };
     let result = stage.all(pending, &mut queries).await;
     events.send(Event::Overhead(observer.overhead()));

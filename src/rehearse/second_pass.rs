@@ -98,7 +98,7 @@ async fn probed(
 ) -> Result<(), RehearseError> {
     let access = server.access(DATABASE);
     let observer = Observer::start(&access, Box::new(|_| {})).await?;
-    let tap = Tap::start(server.endpoint(), observer.clone()).await.map_err(RehearseError::Tap)?;
+    let tap = Tap::start(server.endpoint(), access.clone(), observer.clone()).await.map_err(RehearseError::Tap)?;
     let target = target(&tap, server);
     let stage = Applying { scenario, events: quiet, observer: &observer, target, access: access.clone(), work, cancel };
     for (index, (migration, touched)) in pending(scenario, work).into_iter().zip(touched).enumerate() {

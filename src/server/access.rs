@@ -46,7 +46,7 @@ impl Access {
 
 impl Access {
     /// Asks the server a question on a connection of its own; the error is why it was not answered, in words.
-    pub(super) async fn ask(&self) -> Result<(), String> {
+    pub(crate) async fn ask(&self) -> Result<(), String> {
         match self {
             Self::Postgres(config) => {
                 let session = Session::open(config).await.map_err(|error| session::message(&error))?;

@@ -75,8 +75,9 @@ impl Rig {
     /// Observes `database` from here on.
     pub(crate) async fn new(server: &Server, database: &str) -> Self {
         let direct = server.config(database);
-        let observer = Observer::start(&server.access(database), Box::new(|_| {})).await.expect("the observer starts");
-        let tap = Tap::start(server.endpoint(), observer.clone()).await.expect("the tap listens");
+        let access = server.access(database);
+        let observer = Observer::start(&access, Box::new(|_| {})).await.expect("the observer starts");
+        let tap = Tap::start(server.endpoint(), access, observer.clone()).await.expect("the tap listens");
         observer.begin_migration().await.expect("the migration begins");
         let password = server.password().map(ToOwned::to_owned);
         Self { observer, tap, direct, password, database: database.to_owned() }
