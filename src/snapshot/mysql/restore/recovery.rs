@@ -87,14 +87,19 @@ fn database(text: &[u8]) -> Fate {
         tokens.eat("NOT");
         tokens.eat("EXISTS");
     }
-    let Some(name) = tokens.next() else { return Fate::Database { name: None, options: Vec::new() } };
-    if name.is_any(&OPTIONS) {
-        // `ALTER DATABASE COLLATE …` is about the database at hand; options begin with this word.
-        let from = name.end - name.text.len();
+    let Some(first) = tokens.next() else { return Fate::Database { name: None, options: Vec::new() } };
+    let from = first.end - first.text.len();
+    if first.is_any(&OPTIONS) {
+        // `ALTER DATABASE COLLATE …` is about the database at hand.
         return Fate::Database { name: None, options: text[from..].to_vec() };
     }
-    let options = if matches!(verb.as_str(), "CREATE" | "ALTER") { &text[name.end..] } else { &[][..] };
-    Fate::Database { name: Some(unquoted(name.text)), options: options.trim_ascii().to_vec() }
+    // A doubled quote begins a token of its own.
+    let mut end = first.end;
+    while let Some(next) = tokens.next().filter(|next| text.get(end) == Some(&b'`') && next.text.starts_with(b"`")) {
+        end = next.end;
+    }
+    let options = if matches!(verb.as_str(), "CREATE" | "ALTER") { text[end..].trim_ascii() } else { &[] };
+    Fate::Database { name: Some(unquoted(&text[from..end])), options: options.to_vec() }
 }
 
 fn unquoted(name: &[u8]) -> String {
