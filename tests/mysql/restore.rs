@@ -223,7 +223,8 @@ async fn a_dump_that_was_cut_short_is_an_error_on(lab: &Lab) {
             }
         }
     }
-    let compact = lab.dump(&["--compact"]).await;
+    let program = if lab.image == MYSQL { "mysqldump" } else { "mariadb-dump" };
+    let compact = lab.program(program, &["--compact", "shop_production", "customers"], b"");
     lab.run("DROP DATABASE IF EXISTS of_cut").await;
     let notes = lab.restored("of_cut", &lab.file("compact.sql", compact)).await.expect("it is whole");
     assert!(notes.iter().any(|note| note.contains("--compact")), "{notes:?}");
@@ -298,6 +299,26 @@ async fn a_script_by_hand_is_restored_on(lab: &Lab) {
     assert!(tables[0].bytes > 20 << 20, "{tables:?}");
 }
 
+async fn a_folder_of_mydumper_is_restored_on(lab: &Lab) {
+    lab.dump(&[]).await;
+    for (name, arguments) in [("plain", &[][..]), ("gz", &["--compress"])] {
+        let folder = lab.files.path().join(name);
+        let port = lab.opts.tcp_port().to_string();
+        let mut mydumper = Command::new("mydumper");
+        mydumper.args(["--host", "127.0.0.1", "--port", &port, "--user", "root", "--password", PASSWORD]);
+        mydumper.args(["--database", "shop_production", "--routines", "--events", "--triggers", "--rows", "20"]);
+        said(mydumper.args(arguments).arg("--outputdir").arg(&folder));
+        let name = format!("of_mydumper_{name}");
+        let notes = lab.restored(&name, &folder).await.unwrap_or_else(|error| panic!("{name}: {error}"));
+        lab.assert_same(&name).await;
+        assert_eq!(notes.iter().filter(|note| note.contains("`shop_production` was restored")).count(), 1, "{notes:?}");
+        std::fs::rename(folder.join("metadata"), folder.join("metadata.partial")).expect("it can be renamed");
+        lab.run("DROP DATABASE IF EXISTS of_cut").await;
+        let error = lab.restored("of_cut", &folder).await.expect_err("its end is missing");
+        assert!(matches!(error, RestoreError::CutShort { .. }), "{error}");
+    }
+}
+
 async fn everything_on(lab: &Lab) {
     a_dump_is_restored_whole_on(lab).await;
     what_is_defined_by_others_can_be_used_on(lab).await;
@@ -311,12 +332,57 @@ fn mysql_restores_dumps() {
     with(MYSQL, everything_on);
 }
 
+/// mydumper that is linked with MariaDB's client library cannot log in to MySQL 9.
+async fn everything_on_mariadb(lab: &Lab) {
+    everything_on(lab).await;
+    a_folder_of_mydumper_is_restored_on(lab).await;
+}
+
 #[test]
 fn mariadb_restores_dumps() {
-    with(MARIADB, everything_on);
+    with(MARIADB, everything_on_mariadb);
 }
 
 #[test]
 fn an_older_mariadb_restores_dumps() {
-    with(OLD_MARIADB, everything_on);
+    with(OLD_MARIADB, everything_on_mariadb);
+}
+
+#[test]
+fn a_dump_of_the_other_engine_is_restored_or_its_collation_is_named() {
+    let dump = |lab: &Lab, collation: &str| {
+        let client = if lab.image == MYSQL { "mysql" } else { "mariadb" };
+        let table = format!(
+            "CREATE DATABASE shop_production; USE shop_production; CREATE TABLE t (a INT PRIMARY KEY, b VARCHAR(9)) COLLATE {collation}; INSERT INTO t VALUES (1, 'é');"
+        );
+        lab.program(client, &["--default-character-set=utf8mb4"], table.as_bytes());
+        let dump = lab.dump_of("shop_production", &[]);
+        lab.program(client, &[], b"DROP DATABASE shop_production");
+        dump
+    };
+    with(MYSQL, async |mysql: &Lab| {
+        let mariadb = Lab::start(MARIADB).await;
+        let old_mariadb = Lab::start(OLD_MARIADB).await;
+        for (from, to, collation, works) in [
+            (mysql, &mariadb, "utf8mb4_0900_ai_ci", true),
+            (mysql, &old_mariadb, "utf8mb4_unicode_ci", true),
+            (mysql, &old_mariadb, "utf8mb4_0900_ai_ci", false),
+            (&mariadb, mysql, "utf8mb4_unicode_ci", true),
+            (&mariadb, mysql, "utf8mb4_uca1400_ai_ci", false),
+        ] {
+            let file = to.file("other.sql", dump(from, collation));
+            to.run("DROP DATABASE IF EXISTS of_other").await;
+            match to.restored("of_other", &file).await {
+                Ok(_) => {
+                    assert!(works, "{collation} into {}", to.image);
+                    assert_eq!(to.get::<String>("SELECT b FROM of_other.t").await, ["é"]);
+                }
+                Err(error) => {
+                    assert!(!works, "{collation} into {}: {error}", to.image);
+                    let error = error.to_string();
+                    assert!(error.contains(collation) && error.contains("does not have it"), "{error}");
+                }
+            }
+        }
+    });
 }

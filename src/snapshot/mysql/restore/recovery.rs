@@ -195,6 +195,14 @@ pub(super) fn of(statement: &RawStatement, code: u16, message: &str) -> Recovery
         1049 => Recovery::Stop(
             "; the dump calls its database by name here, and is restored into one of another name: take the name out",
         ),
+        // ER_WARNING_NON_DEFAULT_VALUE_FOR_GENERATED_COLUMN of MariaDB, an error in strict mode: mariadb-dump writes such
+        // values, and switches strict mode off unless it is compact. ER_NON_DEFAULT_VALUE_FOR_GENERATED_COLUMN of MySQL.
+        1906 => {
+            Recovery::Stop("; mariadb-dump --compact leaves out the sql_mode that its rows need: make the dump without")
+        }
+        3105 => Recovery::Stop(
+            "; dumps of MariaDB have values of generated columns, which MySQL refuses: rehearse on MariaDB (`engine`)",
+        ),
         // ER_UNKNOWN_STORAGE_ENGINE
         1286 => Recovery::Stop("; use a server or an image that has it (`image` under `[server]`)"),
         _ => Recovery::Stop(""),
