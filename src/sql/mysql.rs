@@ -6,7 +6,7 @@
 mod bodies;
 mod client;
 pub mod command;
-mod cursor;
+pub(crate) mod cursor;
 mod lexer;
 pub mod modes;
 pub mod name;

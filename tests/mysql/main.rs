@@ -1,3 +1,5 @@
-//! What is done on MySQL and MariaDB, on real servers.
+//! What is measured and done on MySQL and MariaDB, on real servers: local binaries and containers. A server that does not
+//! start is a failure.
 
 mod queries;
+mod restore;

@@ -8,27 +8,29 @@ use super::modes::Modes;
 
 /// A token of a statement.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Token<'a> {
+pub(crate) struct Token<'a> {
     pub(super) kind: Kind,
-    pub(super) text: &'a [u8],
+    pub(crate) text: &'a [u8],
+    /// Where in the statement it ends, in bytes.
+    pub(crate) end: usize,
 }
 
 impl Token<'_> {
     /// Whether it is this keyword; a name in quotes never is.
-    pub(super) fn is(self, keyword: &str) -> bool {
+    pub(crate) fn is(self, keyword: &str) -> bool {
         self.kind == Kind::Word && self.text.eq_ignore_ascii_case(keyword.as_bytes())
     }
 
-    pub(super) fn is_any(self, keywords: &[&str]) -> bool {
+    pub(crate) fn is_any(self, keywords: &[&str]) -> bool {
         keywords.iter().any(|keyword| self.is(keyword))
     }
 
-    pub(super) fn is_symbol(self, symbol: u8) -> bool {
+    pub(crate) fn is_symbol(self, symbol: u8) -> bool {
         self.kind == Kind::Symbol(symbol)
     }
 
     /// Its text in capitals.
-    pub(super) fn upper(self) -> String {
+    pub(crate) fn upper(self) -> String {
         String::from_utf8_lossy(self.text).to_ascii_uppercase()
     }
 }
@@ -52,7 +54,7 @@ impl<'a> Iterator for Tokens<'a> {
             let skipped =
                 matches!(kind, Kind::Space | Kind::LineComment | Kind::BlockComment | Kind::CodeBegin | Kind::CodeEnd);
             if !skipped {
-                return Some(Token { kind, text: &self.text[start..end] });
+                return Some(Token { kind, text: &self.text[start..end], end });
             }
         }
         None
@@ -61,33 +63,33 @@ impl<'a> Iterator for Tokens<'a> {
 
 /// A place in a statement.
 #[derive(Debug, Clone)]
-pub(super) struct Cursor<'a> {
+pub(crate) struct Cursor<'a> {
     tokens: Peekable<Tokens<'a>>,
 }
 
 impl<'a> Cursor<'a> {
     /// Stands before the first token.
-    pub(super) fn new(text: &'a [u8]) -> Self {
+    pub(crate) fn new(text: &'a [u8]) -> Self {
         Self { tokens: Tokens { text, at: 0, lexer: Lexer::new(Modes::default()) }.peekable() }
     }
 
     /// The next token, left where it is.
-    pub(super) fn peek(&mut self) -> Option<Token<'a>> {
+    pub(crate) fn peek(&mut self) -> Option<Token<'a>> {
         self.tokens.peek().copied()
     }
 
     /// Goes on if the next token is this keyword.
-    pub(super) fn eat(&mut self, keyword: &str) -> bool {
+    pub(crate) fn eat(&mut self, keyword: &str) -> bool {
         self.tokens.next_if(|token| token.is(keyword)).is_some()
     }
 
     /// Goes on if the next token is one of these keywords.
-    pub(super) fn eat_any(&mut self, keywords: &[&str]) -> bool {
+    pub(crate) fn eat_any(&mut self, keywords: &[&str]) -> bool {
         keywords.iter().any(|keyword| self.eat(keyword))
     }
 
     /// The tokens from here on that are outside of parentheses.
-    pub(super) fn outside(&mut self) -> impl Iterator<Item = Token<'a>> {
+    pub(crate) fn outside(&mut self) -> impl Iterator<Item = Token<'a>> {
         let mut depth = 0_u32;
         self.filter(move |token| {
             if token.is_symbol(b'(') {
