@@ -1,5 +1,6 @@
 //! What is measured and done on MySQL and MariaDB, on real servers: local binaries and containers. A server that does not
 //! start is a failure.
 
+mod grow;
 mod queries;
 mod restore;
