@@ -2,6 +2,7 @@
 //!
 //! One observer for each family of engines, with the same file names where they do the same. [`Observer`] is either.
 
+mod holds;
 pub mod mysql;
 pub mod postgres;
 pub mod probe;

@@ -11,6 +11,7 @@ mod lexer;
 pub mod modes;
 pub mod name;
 pub mod scanner;
+pub mod tables;
 pub mod transaction;
 
 use super::{Script, Statement};
