@@ -2,5 +2,7 @@
 //! start is a failure.
 
 mod grow;
+mod lab;
 mod queries;
 mod restore;
+mod servers;

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use tokio_postgres::Client;
 
-use super::ServerError;
+use crate::server::ServerError;
 
 /// What is set unless the scenario says otherwise, so that two rehearsals of one migration cost the same: nothing
 /// starts by itself in the middle of a statement. Durability stays as the server has it by default: on.
@@ -17,7 +17,7 @@ const FILLING: [(&str, &str); 4] =
     [("fsync", "off"), ("full_page_writes", "off"), ("synchronous_commit", "off"), ("max_wal_size", "64GB")];
 
 /// Settings that bear on the figures and so are put on record.
-pub(crate) const RECORDED: [&str; 14] = [
+pub(in crate::server) const RECORDED: [&str; 14] = [
     "autovacuum",
     "checkpoint_timeout",
     "fsync",
@@ -35,7 +35,7 @@ pub(crate) const RECORDED: [&str; 14] = [
 ];
 
 /// `-c name=value` for the server's command line.
-pub(crate) fn arguments(settings: &BTreeMap<String, String>) -> Vec<String> {
+pub(in crate::server) fn arguments(settings: &BTreeMap<String, String>) -> Vec<String> {
     let mut all: BTreeMap<&str, &str> = BTreeMap::from(STEADY);
     all.extend(settings.iter().map(|(name, value)| (name.as_str(), value.as_str())));
     // What filling changes by a reload must not stand on the command line, which would win over it.
@@ -44,12 +44,15 @@ pub(crate) fn arguments(settings: &BTreeMap<String, String>) -> Vec<String> {
 }
 
 /// Makes filling fast: durability off, for the whole server, until [`end_filling`].
-pub(crate) async fn begin_filling(client: &Client) -> Result<(), ServerError> {
+pub(in crate::server) async fn begin_filling(client: &Client) -> Result<(), ServerError> {
     change(client, &FILLING.map(|(name, value)| (name.to_owned(), Some(value.to_owned())))).await
 }
 
 /// Gives the measured server its own settings again, and checks that it has them.
-pub(crate) async fn end_filling(client: &Client, settings: &BTreeMap<String, String>) -> Result<(), ServerError> {
+pub(in crate::server) async fn end_filling(
+    client: &Client,
+    settings: &BTreeMap<String, String>,
+) -> Result<(), ServerError> {
     let measured = FILLING.map(|(name, _)| {
         let steady = STEADY.iter().find(|(other, _)| *other == name).map(|(_, value)| (*value).to_owned());
         (name.to_owned(), settings.get(name).cloned().or(steady))
