@@ -7,6 +7,8 @@
 //! MySQL's own. An account that we do not know has to be one of another plugin, or its client to ask for the server's key.
 
 mod answer;
+#[cfg(test)]
+mod clients;
 mod command;
 mod frame;
 mod greeting;

@@ -20,7 +20,7 @@ const EOF: &[u8] = b"\xfe\0\0\x02\0";
 
 /// What the relay told.
 #[derive(Debug, Clone, PartialEq, Eq)]
-enum Told {
+pub(super) enum Told {
     Connected(u32),
     Begins(String),
     Ended(Vec<Outcome>),
@@ -28,10 +28,10 @@ enum Told {
 }
 
 #[derive(Clone)]
-struct Recorder {
-    told: Arc<Mutex<Vec<Told>>>,
+pub(super) struct Recorder {
+    pub(super) told: Arc<Mutex<Vec<Told>>>,
     /// A permit for each unit that may end.
-    ends: Arc<Semaphore>,
+    pub(super) ends: Arc<Semaphore>,
 }
 
 impl Recorder {
