@@ -13,10 +13,11 @@
 //! MySQL 9.7.4 and MariaDB 10.11: error 1399), so that not even a procedure can leave something behind.
 //!
 //! Limits. Every query is run alone on the data as it is: what it would do after another query of the set is not seen,
-//! and constraints that are checked at commit are not checked. What it draws from a sequence or an
-//! `AUTO_INCREMENT` is not given back, and rows
-//! that it writes stay behind as dead ones. Types of parameters are those that the server infers; a driver that declares
-//! others (or sends binary values) may fare differently.
+//! and constraints that are checked at commit are not checked. What it draws from a sequence or an `AUTO_INCREMENT` is not
+//! given back, and rows that it writes stay behind as dead ones. Types of parameters are those that the server infers
+//! (MySQL, MariaDB: a whole number or a text, see [`Value`]); a driver that declares others (or sends binary values) may
+//! fare differently. Warnings are not compared: a value that a statement has to write and that is cut short without
+//! `STRICT_TRANS_TABLES` is not noticed.
 
 mod baseline;
 mod connection;

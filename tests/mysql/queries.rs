@@ -330,6 +330,53 @@ async fn a_procedure_may_use_a_temporary_table() {
 }
 
 #[tokio::test]
+async fn types_are_told_as_they_are_written() {
+    let types = [
+        "tinyint(1)",
+        "tinyint unsigned",
+        "smallint",
+        "mediumint unsigned",
+        "int",
+        "bigint unsigned",
+        "decimal(12,4)",
+        "decimal(9,0) unsigned",
+        "float",
+        "double",
+        "double(8,2)",
+        "bit(3)",
+        "date",
+        "time(3)",
+        "datetime",
+        "timestamp(6)",
+        "year",
+        "char(4)",
+        "varchar(255)",
+        "binary(4)",
+        "varbinary(99)",
+        "tinytext",
+        "text",
+        "mediumtext",
+        "longtext",
+        "tinyblob",
+        "blob",
+        "mediumblob",
+        "longblob",
+        "geometry",
+    ];
+    let columns: Vec<String> = types.iter().enumerate().map(|(at, name)| format!("c{at} {name} NULL")).collect();
+    for charset in ["utf8mb4", "latin1"] {
+        let schema = format!("CREATE TABLE t ({}) CHARACTER SET {charset}", columns.join(", "));
+        Lab::on_each(&schema, async |lab| {
+            let (rehearsal, before) = lab.before("-- name: a\nSELECT * FROM t", "").await.expect("it works");
+            let told: Vec<&str> = before[0].columns.iter().flatten().map(|column| column.type_name.as_str()).collect();
+            assert_eq!(told, types, "{charset}");
+            rehearsal.close().await;
+        })
+        .await;
+    }
+}
+
+#[tokio::test]
 async fn all_queries_of_a_large_set_stay_prepared() {
     Lab::on_each(ORDERS, async |lab| {
         let query = |n| format!("-- name: q{n}\nSELECT id, {n} AS n FROM orders;\n");

@@ -71,13 +71,14 @@ fn type_name(column: &mysql_async::Column) -> String {
         | ColumnType::MYSQL_TYPE_LONG_BLOB => large(if is_text { characters } else { length }, is_text),
         other => format!("{other:?}").trim_start_matches("MYSQL_TYPE_").to_ascii_lowercase(),
     };
-    if flags.contains(ColumnFlags::ZEROFILL_FLAG) {
-        format!("{name} unsigned zerofill")
-    } else if flags.contains(ColumnFlags::UNSIGNED_FLAG) && column.column_type().is_numeric_type() && name != "year" {
-        format!("{name} unsigned")
-    } else {
-        name
-    }
+    // A YEAR is told to be unsigned and filled with zeros too, and is never written so.
+    let is_number = column.column_type().is_numeric_type() && column.column_type() != ColumnType::MYSQL_TYPE_YEAR;
+    let sign = match (flags.contains(ColumnFlags::UNSIGNED_FLAG), flags.contains(ColumnFlags::ZEROFILL_FLAG)) {
+        (_, true) if is_number => " unsigned zerofill",
+        (true, false) if is_number => " unsigned",
+        _ => "",
+    };
+    format!("{name}{sign}")
 }
 
 fn floating(name: &str, length: u32, decimals: u8) -> String {
