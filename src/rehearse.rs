@@ -125,7 +125,7 @@ pub fn work(scenario: &Scenario) -> Result<Work, RehearseError> {
             let pending = files.into_iter().map(|file| {
                 let read = |source| RehearseError::Read { path: file.path.clone(), source };
                 let text = std::fs::read_to_string(&file.path).map_err(read)?;
-                let plan = plan::plan(&text, file.transaction.unwrap_or(*transaction), scenario.engine)
+                let plan = plan::plan(&text, file.transaction.unwrap_or(*transaction), &scenario.server)
                     .map_err(|source| RehearseError::Plan { path: file.path.clone(), source })?;
                 Ok(Pending { file, plan })
             });

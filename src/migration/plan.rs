@@ -17,8 +17,9 @@ mod postgres;
 
 use thiserror::Error;
 
-use crate::scenario::{Engine, TransactionMode};
+use crate::scenario::{Engine, ServerWish, TransactionMode};
 use crate::sql::Statement;
+use crate::sql::mysql::modes::Modes;
 use crate::sql::mysql::scanner::ScanError as MysqlScanError;
 use crate::sql::postgres::scanner::ScanError;
 
@@ -120,11 +121,15 @@ pub enum PlanError {
     },
 }
 
-/// Plans how the file with the text `sql` is sent to a server of this engine.
-pub fn plan(sql: &str, mode: TransactionMode, engine: Engine) -> Result<Plan, PlanError> {
+/// Plans how the file with the text `sql` is sent to a server like this.
+pub fn plan(sql: &str, mode: TransactionMode, server: &ServerWish) -> Result<Plan, PlanError> {
+    let engine = server.engine;
     let script = match engine {
         Engine::Postgres => crate::sql::postgres::script(sql)?,
-        Engine::Mysql | Engine::Mariadb => crate::sql::mysql::script(sql)?,
+        Engine::Mysql | Engine::Mariadb => {
+            let modes = server.settings.get("sql_mode").map(|value| Modes::of(value)).unwrap_or_default();
+            crate::sql::mysql::script(sql, modes)?
+        }
     };
     let comments = comments::read(&script, engine)?;
     let mut statements = script.statements;

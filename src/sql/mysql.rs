@@ -15,12 +15,13 @@ pub mod tables;
 pub mod transaction;
 
 use super::{Script, Statement};
+use modes::Modes;
 use scanner::{Item, RawStatement, ScanError, Scanner};
 
 /// Takes a script apart, bodies of stored routines kept whole even where no `DELIMITER` says so. Fails when it ends in the
-/// middle of something.
-pub fn script(sql: &str) -> Result<Script, ScanError> {
-    let mut scanner = Scanner::new(sql.as_bytes()).know_bodies();
+/// middle of something. `modes` are the session's when it begins.
+pub fn script(sql: &str, modes: Modes) -> Result<Script, ScanError> {
+    let mut scanner = Scanner::new(sql.as_bytes()).in_modes(modes).know_bodies();
     scanner.keep_comments();
     let mut script = Script::default();
     while let Some(item) = scanner.next_item()? {

@@ -8,7 +8,7 @@ use pretty_assertions::assert_eq;
 use rehearsal::migration::half_applied::second_try;
 use rehearsal::migration::plan::{Plan, plan};
 use rehearsal::migration::sql::apply;
-use rehearsal::scenario::{Engine, TransactionMode};
+use rehearsal::scenario::{Engine, ServerWish, TransactionMode};
 use rehearsal::sql::mysql::transaction::commits_implicitly;
 
 use crate::block_on;
@@ -52,7 +52,8 @@ struct Lab {
 
 impl Lab {
     fn plan(sql: &str) -> Plan {
-        plan(sql, TransactionMode::None, Engine::Mysql).expect("the file can be sent")
+        let wish = ServerWish { engine: Engine::Mysql, ..ServerWish::default() };
+        plan(sql, TransactionMode::None, &wish).expect("the file can be sent")
     }
 
     /// Applies a file and gives the lines that were told, with the error.
@@ -106,8 +107,7 @@ async fn routines_need_no_delimiter(lab: &Lab) {
 
 async fn a_file_beside_the_scenario_is_loaded(lab: &Lab) {
     std::fs::create_dir(lab.folder.path().join("data")).expect("a folder");
-    let rows: String = (0..100_000).map(|row| format!("{row}\tsome text\n")).collect();
-    std::fs::write(lab.folder.path().join("data/rows.tsv"), rows).expect("a file");
+    std::fs::write(lab.folder.path().join("data/rows.tsv"), "1\tsome text\n".repeat(100_000)).expect("a file");
     lab.applies("CREATE TABLE loaded (a int, b text);\nLOAD DATA LOCAL INFILE 'data/rows.tsv' INTO TABLE loaded;")
         .await;
     assert_eq!(lab.ask("SELECT count(*) FROM loaded WHERE b = 'some text'").await, ["100000"]);

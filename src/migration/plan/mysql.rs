@@ -64,10 +64,14 @@ mod tests {
     use pretty_assertions::assert_eq;
 
     use crate::migration::plan::{Plan, PlanError, plan};
-    use crate::scenario::{Engine, TransactionMode};
+    use crate::scenario::{Engine, ServerWish, TransactionMode};
 
     fn planned(sql: &str) -> Result<Plan, PlanError> {
-        plan(sql, TransactionMode::None, Engine::Mysql)
+        plan(sql, TransactionMode::None, &server())
+    }
+
+    fn server() -> ServerWish {
+        ServerWish { engine: Engine::Mysql, ..ServerWish::default() }
     }
 
     /// The commands of a file in the order in which they are sent; none of them in a transaction of ours.
@@ -110,6 +114,18 @@ mod tests {
         ] {
             assert_eq!(shape(sql), expected, "{sql}");
         }
+    }
+
+    #[test]
+    fn quotes_mean_what_the_server_is_set_to() {
+        let mut server = server();
+        server.settings.insert("sql_mode".to_owned(), "NO_BACKSLASH_ESCAPES".to_owned());
+        let statements = |server: &ServerWish| {
+            let plan = plan(r"SELECT '\'; SELECT '';", TransactionMode::None, server);
+            plan.map(|plan| plan.groups[0].statements.len()).map_err(|error| error.to_string())
+        };
+        assert_eq!(statements(&server), Ok(2));
+        assert!(statements(&self::server()).expect_err("it is cut short").starts_with("line 1: the quoted string"));
     }
 
     #[test]

@@ -5,7 +5,7 @@ use pretty_assertions::assert_eq;
 use super::*;
 
 fn plan(sql: &str, mode: TransactionMode) -> Result<Plan, PlanError> {
-    super::plan(sql, mode, Engine::Postgres)
+    super::plan(sql, mode, &ServerWish::default())
 }
 
 /// Each group as a word: its commands, in brackets if they are one transaction.
