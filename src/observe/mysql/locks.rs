@@ -59,6 +59,13 @@ pub(super) struct Log {
     pub(super) seen: BTreeMap<Key, (Instant, Instant)>,
 }
 
+impl Log {
+    /// The locks that were seen at some time between these two.
+    pub(super) fn between(&self, from: Instant, to: Instant) -> impl Iterator<Item = &Key> {
+        self.seen.iter().filter(move |(_, (first, last))| *first <= to && *last >= from).map(|(key, _)| key)
+    }
+}
+
 /// Samples one session until it is told to stop.
 #[derive(Debug)]
 pub(super) struct Sampler {

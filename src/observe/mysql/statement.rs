@@ -164,7 +164,7 @@ impl Change<'_> {
     /// Adds what samples saw of other tables. `from` is when a mode was taken at the earliest, by the stages.
     fn add_sampled(&self, held: &mut Vec<Held>, log: &Log, from: impl Fn(LockMode) -> Option<u64>) {
         let (begin, end) = (self.clock.at(self.event.from), self.clock.at(self.event.to));
-        for (table, mode) in log.seen.keys() {
+        for (table, mode) in log.between(begin, end) {
             let known = held.iter().any(|lock| lock.key.0 == *table && lock.key.1 == *mode);
             if known || self.targets.contains(table) || !self.before.contains(table) {
                 continue;
@@ -177,7 +177,7 @@ impl Change<'_> {
 
 /// Locks of any other statement in autocommit: those that samples saw, for as long as it ran.
 pub(super) fn sampled(log: &Log, known: &Catalog, began: Instant, ended: Instant) -> Option<Vec<Held>> {
-    let tables = log.seen.keys().filter(|(table, _)| known.contains(table));
+    let tables = log.between(began, ended).filter(|(table, _)| known.contains(table));
     let held: Vec<Held> =
         tables.map(|key| Held { key: key.clone(), from: began, to: ended, waited: None, how: How::Sampled }).collect();
     (!held.is_empty()).then_some(held)

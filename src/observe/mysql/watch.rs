@@ -13,7 +13,7 @@ use std::time::Instant;
 use super::Observer;
 use super::ask::{ask, number};
 use super::catalog::{self, TableName};
-use super::locks::{self, Log, Sampler};
+use super::locks::{self, Sampler};
 use crate::observe::Activity;
 use crate::observe::holds::Pause;
 use crate::run::{Counters, SqlError, Statement, StatementStatus};
@@ -128,9 +128,18 @@ impl Watch {
     async fn read_before(&mut self, sql: &str) -> Result<(), mysql_async::Error> {
         let observer = Arc::clone(&self.observer);
         if self.thread.is_none() {
-            let asked = format!("SELECT THREAD_ID FROM performance_schema.threads WHERE PROCESSLIST_ID = {}", self.id);
+            // What it did before its first unit (logging in) is told by none.
+            let asked = format!(
+                "SELECT t.THREAD_ID, MAX(e.EVENT_ID) FROM performance_schema.threads t \
+                 LEFT JOIN performance_schema.events_statements_history e ON e.THREAD_ID = t.THREAD_ID \
+                 WHERE t.PROCESSLIST_ID = {} GROUP BY t.THREAD_ID",
+                self.id
+            );
             let sets = ask(&mut *observer.control.lock().await, &asked).await?;
-            self.thread = sets.first().and_then(|rows| number(rows.first()?, 0));
+            if let Some(row) = sets.first().and_then(|rows| rows.first()) {
+                self.thread = number(row, 0);
+                self.event = number(row, 1).unwrap_or(0);
+            }
         }
         self.pending.pieces.iter().for_each(|(sql, _)| {
             if let Some(seconds) = lock_wait_timeout(sql) {

@@ -11,6 +11,7 @@ use super::super::ask::{ask, cell};
 use super::super::catalog::{self, Catalog, TableName};
 use super::super::counters::{self, Totals};
 use super::super::events::{self, Event, Step};
+use super::super::lock_mode::LockMode;
 use super::super::locks::{self, Key, Log};
 use super::super::record::Hold;
 use super::super::statement::{self, Change, Clock, Held, shuts_out, span};
@@ -269,7 +270,8 @@ impl Watch {
     ) -> Result<bool, mysql_async::Error> {
         let Some((from, to)) = windows::build(change.event) else { return Ok(false) };
         let (from, to) = (change.clock.at(from), change.clock.at(to));
-        if log.seen.contains_key(&(target.clone(), super::super::lock_mode::LockMode::SharedNoWrite)) {
+        let (begin, end) = (change.clock.at(change.event.from), change.clock.at(change.event.to));
+        if log.between(begin, end).any(|(table, mode)| table == target && *mode == LockMode::SharedNoWrite) {
             return Ok(true);
         }
         let worked = matches!(change.algorithm, Some(Algorithm::Inplace | Algorithm::InplaceRebuild));
