@@ -99,7 +99,9 @@ fn rows_locked(run: &Run, migration: &Migration, seen: &Blocking) -> Option<Find
 mod tests {
     use super::*;
     use crate::observe::postgres::lock_mode::LockMode::{AccessExclusive, RowExclusive, Share};
-    use crate::verdict::testing::{Cases, MigrationFacts, facts, migration, ms, statement};
+    use crate::run::Algorithm;
+    use crate::scenario::Engine;
+    use crate::verdict::testing::{Cases, MigrationFacts, facts, facts_on, migration, ms, statement};
 
     pub(super) const CASES: Cases = Cases {
         shown: &[
@@ -166,6 +168,22 @@ mod tests {
         let both = migration("0003").statement(create).statement(vacuum);
         both.blocks("public.orders", 5_000_000, rewrite, rewrite, 1)
             .with(|m| m.blocking[0].writes.total_ms = Some(ms(index + rewrite)))
+    }
+
+    /// Everybody waits while MySQL swaps the tables of a copy, and writers before that as well.
+    #[test]
+    fn of_several_locks_of_a_statement_the_one_that_was_held_longest_is_named() {
+        let copy = statement(2, "ALTER TABLE orders MODIFY n BIGINT", 2_560).by(Algorithm::Copy);
+        let copy = copy.metadata_lock("orders", "EXCLUSIVE", 100).metadata_lock("orders", "SHARED_NO_WRITE", 2_450);
+        let migration = migration("0003").statement(copy).blocks("orders", 5_000_000, 100, 2_550, 0);
+        let run = facts_on(Engine::Mysql).migration(migration).run();
+        let found = judge(&run);
+        let [finding] = &found[..] else { panic!("one finding, not {found:?}") };
+        assert_eq!(
+            finding.message,
+            "Writes of orders (5,000,000 rows) were shut out for 2.55 s (limit 500 ms), by the SHARED_NO_WRITE of ALTER TABLE"
+        );
+        assert!(finding.help.contains("gh-ost"), "{}", finding.help);
     }
 
     #[test]

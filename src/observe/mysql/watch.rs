@@ -263,7 +263,7 @@ fn pieces(sql: &str) -> Vec<(String, Option<Tables>)> {
     if !sql.trim_end().trim_end_matches(';').contains(';') {
         return whole();
     }
-    match crate::sql::mysql::script(sql) {
+    match crate::sql::mysql::script(sql, crate::sql::mysql::modes::Modes::default()) {
         Ok(script) if script.statements.len() > 1 => {
             script.statements.into_iter().map(|one| (one.text.clone(), tables_of(&one.text))).collect()
         }
