@@ -22,7 +22,7 @@ fn main() -> ExitCode {
     match runtime.block_on(rehearsal::cli::execute(arguments, &printer)) {
         Ok(status) => status.into(),
         Err(error) => {
-            printer.failure(error.as_ref());
+            printer.failure(error.as_ref(), false);
             ExitStatus::Usage.into()
         }
     }

@@ -2,8 +2,10 @@
 //!
 //! One observer for each family of engines, with the same file names where they do the same. [`Observer`] is either.
 
+mod holds;
 pub mod mysql;
 pub mod postgres;
+pub mod probe;
 
 use std::sync::Arc;
 use std::time::Duration;

@@ -74,6 +74,7 @@ missing_packages() {
     local images
     has cc || printf '%s\n' gcc libc6-dev
     has zstd || echo zstd
+    has mydumper || echo mydumper
     has_postgres || echo postgresql
     venv_is_ready || python3 -c 'import ensurepip, venv' 2>/dev/null || printf '%s\n' python3 python3-venv
     # mysqlclient comes as source.

@@ -35,8 +35,9 @@ impl Printer {
         write_lines(&mut anstream::stderr().lock(), &format!("{bold}error{bold:#}: {text}"));
     }
 
-    /// An error with its causes, each said once: some errors say their cause themselves.
-    pub fn failure(&self, error: &dyn std::error::Error) {
+    /// An error with its causes, each said once: some errors say their cause themselves. `brief` leaves out what a server
+    /// or a program had written, which stands behind bars.
+    pub fn failure(&self, error: &dyn std::error::Error, brief: bool) {
         let mut text = error.to_string();
         let mut cause = error.source();
         while let Some(error) = cause {
@@ -46,7 +47,8 @@ impl Printer {
             }
             cause = error.source();
         }
-        self.error(&text);
+        let lines: Vec<&str> = text.lines().filter(|line| !(brief && line.starts_with("  | "))).collect();
+        self.error(&lines.join("\n"));
     }
 
     /// What is wrong with a scenario, with the lines that it is about.

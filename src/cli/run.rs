@@ -31,7 +31,12 @@ pub(super) async fn run(
         bail!("--keep keeps one server, and {} scenarios were found", files.len());
     }
     let outputs = Outputs::open(arguments, &files)?;
-    let options = Options { provider: arguments.provider, rows_scale: arguments.rows_scale, keep: arguments.keep };
+    let options = Options {
+        provider: arguments.provider,
+        rows_scale: arguments.rows_scale,
+        keep: arguments.keep,
+        second_pass: arguments.passes > 1,
+    };
     let mut worst = ExitStatus::Pass;
     let (mut met, mut ran) = (0, 0);
     for (file, outputs) in files.iter().zip(outputs) {
@@ -130,7 +135,8 @@ fn tell(
         printer.result(&format!("{mark:<6} {}", report::line(run)));
     }
     if let Some(error) = error {
-        printer.failure(error);
+        // The end of a log that the report has shown is not shown again.
+        printer.failure(error, single && measured);
         return status_of(error);
     }
     match mismatches {
@@ -167,7 +173,7 @@ fn status_of(error: &RehearseError) -> ExitStatus {
         | RehearseError::ServerGone { .. }
         | RehearseError::Snapshot(_)
         | RehearseError::Tap(_) => ExitStatus::Environment,
-        RehearseError::Observe(_) | RehearseError::Untrusted(_) => ExitStatus::Untrusted,
+        RehearseError::Observe(_) | RehearseError::Probe(_) | RehearseError::Untrusted(_) => ExitStatus::Untrusted,
         RehearseError::Interrupted => ExitStatus::Interrupted,
     }
 }

@@ -9,6 +9,7 @@ mod catalog;
 mod holds;
 mod inside;
 pub mod lock_mode;
+pub(super) mod probe;
 mod sampler;
 pub mod watch;
 
@@ -174,6 +175,7 @@ impl Observer {
             per_statement_ms: (count > 0).then(|| Millis(total / count.max(1))),
             held_back_ms: Some(total.into()),
             sampler_ms: Some(sampler::SHORTEST.into()),
+            noise_floor_ms: None,
             samples: record.samples,
             note: "this time is taken out of holds and durations".to_owned(),
         }

@@ -38,6 +38,15 @@ impl Builder {
             }
             Event::Queries(results) => self.run.queries.extend(results.iter().cloned()),
             Event::Overhead(overhead) => self.run.overhead = overhead.clone(),
+            Event::Stalled { migration, stalls, noise_floor } => {
+                let floor = &mut self.run.overhead.noise_floor_ms;
+                *floor = (*floor).max(Some(*noise_floor));
+                if let Some(migration) = self.run.migrations.get_mut(*migration) {
+                    for stall in stalls {
+                        migration.feel(stall, *noise_floor);
+                    }
+                }
+            }
             Event::Begun(_)
             | Event::Ended(..)
             | Event::Filling { .. }

@@ -4,6 +4,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::Millis;
+use crate::observe::probe::Stall;
 
 /// One pending migration, as it was applied.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -167,15 +168,22 @@ pub struct SqlError {
     pub detail: Option<String>,
 }
 
+impl SqlError {
+    /// What people look an error up by: the number where the engine has one (`1062`), else the SQLSTATE (`23505`).
+    pub fn number(&self) -> String {
+        self.code.map_or_else(|| self.sqlstate.clone(), |code| code.to_string())
+    }
+}
+
 /// A relation lock that a statement took, or strengthened.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Lock {
-    /// Schema-qualified name of the relation that is locked.
+    /// Name of the relation that is locked: with its schema (PostgreSQL), or with its database if that is another one.
     pub relation: String,
     /// The table whose index or TOAST table it is; left out for a table.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub table: Option<String>,
-    /// The mode, as the server spells it (`AccessExclusiveLock`).
+    /// The mode, as the server spells it (`AccessExclusiveLock`; of a metadata lock `SHARED_NO_WRITE`).
     pub mode: String,
     /// How long it was waited for; `null` when that was not observed.
     pub waited_ms: Option<Millis>,
@@ -303,7 +311,8 @@ pub struct Blocked {
     pub held_ms: Option<Millis>,
     /// All stretches together.
     pub total_ms: Option<Millis>,
-    /// What probes felt; `null` since this version sends none.
+    /// The longest that a probe waited in the second pass, for the table or for one of its rows; `null` where there was no
+    /// such pass, or the table was not probed. Below `overhead.noise_floor_ms` it means nothing.
     pub stalled_ms: Option<Millis>,
     /// The statement (index into the migration's statements) whose lock begins the longest stretch.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -318,4 +327,30 @@ pub struct Removed {
     /// The column; left out when the whole table is gone.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub column: Option<String>,
+}
+
+impl Migration {
+    /// Adds what probes felt on one table in the second pass. A table that nothing shut anybody out of is only put on record
+    /// if something above the noise floor was felt there: rows that stayed locked.
+    pub(crate) fn feel(&mut self, stall: &Stall, noise_floor: Millis) {
+        let place = self.blocking.iter().position(|blocking| blocking.table == stall.table);
+        let felt = stall.reads > noise_floor || stall.writes > noise_floor;
+        let blocking = match place {
+            Some(place) => &mut self.blocking[place],
+            None if felt => {
+                let nobody = Blocked {
+                    held_ms: Some(Millis::default()),
+                    total_ms: Some(Millis::default()),
+                    ..Blocked::default()
+                };
+                let (table, reads, writes) = (stall.table.clone(), nobody.clone(), nobody);
+                self.blocking.push(Blocking { table, rows: stall.rows, new: false, reads, writes });
+                let last = self.blocking.len() - 1;
+                &mut self.blocking[last]
+            }
+            None => return,
+        };
+        blocking.reads.stalled_ms = Some(stall.reads);
+        blocking.writes.stalled_ms = Some(stall.writes);
+    }
 }

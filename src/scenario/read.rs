@@ -75,16 +75,17 @@ fn syntax_problem(error: &toml::de::Error, text: &str) -> Problem {
 
 /// Reads all of it. Path, folder and digest are not the text's to know, and filled in by [`Scenario::load`].
 fn read(root: &mut Table<'_>) -> Scenario {
+    let title = title(root);
     let engine = engine(root);
     let scenario = Scenario {
         path: PathBuf::new(),
         folder: PathBuf::new(),
         digest: String::new(),
-        title: title(root),
+        title,
         engine,
         server: root.table("server", |server| server::read(server, engine)),
         snapshot: root.table("snapshot", snapshot::read),
-        migrations: root.table("migrations", migrations::read),
+        migrations: root.table("migrations", |migrations| migrations::read(migrations, engine)),
         queries: root.table("queries", queries::read),
         limits: root.table("limits", limits::read),
         expect: root.optional("expect", expect::read),

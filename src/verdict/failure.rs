@@ -2,6 +2,7 @@
 //! each failed migration is either `fails-on-data` or `migration-failed` and never both.
 
 use super::blocking::ends_transaction;
+use super::cause::Cause;
 use crate::run::{Migration, MigrationStatus, Run, SqlError, Statement, StatementStatus};
 
 /// `in_failed_sql_transaction`: the answer to everything that is sent after a failure, and never its cause.
@@ -35,15 +36,20 @@ fn fails(statement: &Statement) -> bool {
     statement.status != StatementStatus::Ok && !aftermath
 }
 
+/// What the server said, in one sentence: which row or which view it was, it says in the detail.
+pub(super) fn told(error: &SqlError) -> String {
+    let detail = error.detail.as_deref().map(|detail| format!(": {detail}")).unwrap_or_default();
+    format!("{} ({}){detail}", error.message, error.number())
+}
+
 impl<'a> Failure<'a> {
     /// The server's error, if it gave one.
     pub(super) fn error(&self) -> Option<&'a SqlError> {
         self.statement.and_then(|(_, statement)| statement.error.as_ref())
     }
 
-    /// Whether the rows are to blame: SQLSTATE class 22 (data exception) or 23 (integrity constraint violation), as in
-    /// appendix A of the PostgreSQL manual.
+    /// Whether the rows are to blame.
     pub(super) fn is_on_data(&self) -> bool {
-        self.error().is_some_and(|error| matches!(error.sqlstate.get(..2), Some("22" | "23")))
+        self.error().is_some_and(|error| Cause::of(error).is_data())
     }
 }

@@ -1,4 +1,7 @@
-//! Facts for tests, in few words: a run, its migrations and their statements, and what old and new queries said.
+//! Facts for tests, in few words: a run, its migrations and their statements, and what old and new queries said. What only
+//! MySQL and MariaDB have is in `testing/mysql.rs`.
+
+mod mysql;
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -11,6 +14,8 @@ use crate::run::{
     ServerFacts, Session, SnapshotFacts, SqlError, Statement, StatementStatus, TableFacts,
 };
 use crate::scenario::{Engine, Limits};
+
+pub(crate) use mysql::facts_on;
 
 /// A claim that completes "although …", and the run that it is about.
 pub(crate) type Case = (&'static str, fn() -> Run);
@@ -62,6 +67,7 @@ pub(crate) fn facts() -> Facts {
         verdict: None,
         limits: Limits::default(),
         overhead: Overhead {
+            noise_floor_ms: None,
             per_statement_ms: Some(ms(2)),
             held_back_ms: Some(ms(6)),
             sampler_ms: None,

@@ -72,14 +72,43 @@ fn check_tells_what_is_wrong_with_one_scenario_and_shows_the_others() {
     assert!(checked.stderr.contains("did you mean `restore`?"), "{}", checked.stderr);
 }
 
-#[test]
-fn every_scenario_of_the_catalogue_comes_out_as_it_expects() {
-    let catalogue = concat!(env!("CARGO_MANIFEST_DIR"), "/scenarios");
-    let ended = Sandbox::shop().run(&["run", catalogue, "--provider", "local"]).expect(0);
+/// The catalogue below a folder of `scenarios/`, rehearsed: each comes out as it expects, and there are so many at least.
+fn comes_out_as_expected(folder: &str, provider: &str, least: usize) {
+    let catalogue = format!("{}/scenarios/{folder}", env!("CARGO_MANIFEST_DIR"));
+    let ended = Sandbox::shop().run(&["run", &catalogue, "--provider", provider]).expect(0);
     let lines: Vec<&str> = ended.stdout.lines().collect();
     let (last, scenarios) = lines.split_last().expect("a line for each, and one for all");
-    assert!(scenarios.len() >= 20 && scenarios.iter().all(|line| line.starts_with("ok ")), "{}", ended.stdout);
+    assert!(scenarios.len() >= least && scenarios.iter().all(|line| line.starts_with("ok ")), "{}", ended.stdout);
     assert_eq!(*last, format!("{0} of {0} ok", scenarios.len()));
+}
+
+#[test]
+fn every_scenario_of_postgresql_comes_out_as_it_expects() {
+    comes_out_as_expected("postgres", "local", 19);
+}
+
+#[test]
+fn every_scenario_of_mysql_comes_out_as_it_expects() {
+    comes_out_as_expected("mysql", "container", 27);
+}
+
+#[test]
+fn every_scenario_of_mariadb_comes_out_as_it_expects_on_a_server_of_this_machine() {
+    comes_out_as_expected("mariadb", "local", 11);
+}
+
+#[test]
+fn every_scenario_of_mariadb_comes_out_as_it_expects_on_the_newest_server() {
+    comes_out_as_expected("mariadb", "container", 11);
+}
+
+#[test]
+fn what_stands_alone_comes_out_as_it_expects_as_well() {
+    for (folder, provider) in [("quickstart", "local"), ("mariadb-11.8", "container")] {
+        let scenario = format!("{}/scenarios/{folder}", env!("CARGO_MANIFEST_DIR"));
+        let ended = Sandbox::shop().run(&["run", &scenario, "--provider", provider]).expect(0);
+        assert!(ended.stderr.ends_with("this is what the scenario expects\n"), "{}", ended.stderr);
+    }
 }
 
 #[test]

@@ -14,6 +14,8 @@ fn assert_lost(sandbox: &Sandbox, ended: Ended) {
     let ended = ended.expect(3);
     assert_eq!(ended.stderr.matches("error: ").count(), 1, "{}", ended.stderr);
     assert!(ended.error().starts_with("error: the scratch server is gone: it ended or was killed"), "{}", ended.stderr);
+    let log = ended.stdout.matches("\n  | ").count();
+    assert!(log > 0 && !ended.stderr.contains("\n  | "), "the server's last words stand in the report alone");
     let record = sandbox.record();
     assert!(record["completion"]["failed"].as_str().is_some_and(|why| why.contains("gone")));
     assert_eq!(record["migrations"][0]["status"], "applied");

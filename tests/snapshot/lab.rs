@@ -10,7 +10,7 @@ use std::process::{Command, Stdio};
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, LazyLock, Weak};
 
-use rehearsal::scenario::{ColumnWish, ProviderWish, ServerWish, SnapshotWish, TableWish};
+use rehearsal::scenario::{ColumnWish, Engine, ProviderWish, ServerWish, SnapshotWish, TableWish};
 use rehearsal::server::session::Session;
 use rehearsal::server::{Access, Endpoint, Server, USER, binaries};
 use rehearsal::snapshot::{Prepared, SnapshotError, prepare};
@@ -141,7 +141,8 @@ impl Lab {
     pub(crate) async fn program(&self, name: &str, arguments: &[&str], input: Option<&Path>) -> Vec<u8> {
         let mut command = match self.server.endpoint() {
             Endpoint::Unix { folder, port } => {
-                let installation = binaries::installations().into_iter().next().expect("a local installation");
+                let installation =
+                    binaries::installations(Engine::Postgres).into_iter().next().expect("a local installation");
                 let mut command = Command::new(installation.program(name));
                 command.arg("-h").arg(folder).args(["-p", &port.to_string()]);
                 command

@@ -13,7 +13,7 @@ use std::time::Instant;
 
 use super::ask::Ask;
 use super::catalog::Oid;
-use super::holds::{self, Hold, Pause};
+use super::holds::{self, Hold, Key, Pause};
 use super::inside::Touched;
 use super::lock_mode::LockMode;
 use super::sampler::{Log, Sampler, Seen};
@@ -199,7 +199,7 @@ impl Watch {
         let wal_bytes = found.wal_end.map(|end| end.saturating_sub(record.wal_end));
         let index = record.statements.len();
         let known: Vec<(Oid, LockMode)> =
-            self.open.iter().map(|hold| (record.holds[*hold].relation, record.holds[*hold].mode)).collect();
+            self.open.iter().map(|hold| (record.holds[*hold].key.relation, record.holds[*hold].key.mode)).collect();
         let mut fresh: Vec<(Oid, LockMode, How)> = found.locks.clone().unwrap_or_default();
         fresh.retain(|(oid, mode, _)| !known.contains(&(*oid, *mode)));
         fresh.sort_by_key(|(oid, mode, _)| (std::cmp::Reverse(*mode), *oid));
@@ -252,9 +252,9 @@ impl Watch {
         // Everything that is no longer held was let go, at the latest when the server answered.
         let (kept, gone): (Vec<usize>, Vec<usize>) = self.open.iter().partition(|hold| {
             let hold = &record.holds[**hold];
-            still_held.as_ref().is_some_and(|held| held.contains(&(hold.relation, hold.mode)))
+            still_held.as_ref().is_some_and(|held| held.contains(&(hold.key.relation, hold.key.mode)))
         });
-        record.release(&gone, |hold| log.released((hold.relation, hold.mode)).unwrap_or(ended));
+        record.release(&gone, |hold| log.released((hold.key.relation, hold.key.mode)).unwrap_or(ended));
         self.open = kept;
     }
 
@@ -292,9 +292,7 @@ impl Watch {
         let hold = Hold {
             statement,
             lock,
-            relation: oid,
-            table,
-            mode,
+            key: Key { relation: oid, table, mode },
             blocks,
             connection: self.connection,
             granted,

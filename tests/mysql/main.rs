@@ -1,0 +1,11 @@
+//! What is measured and done on MySQL and MariaDB, on real servers: local binaries and containers. A server that does not
+//! start is a failure.
+
+#![allow(clippy::unwrap_used, clippy::expect_used, missing_docs)]
+
+mod grow;
+mod lab;
+mod measure;
+mod queries;
+mod restore;
+mod servers;

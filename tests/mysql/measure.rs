@@ -1,0 +1,4 @@
+//! What the observer tells of statements is what the server did.
+
+mod facts;
+mod rig;
