@@ -18,7 +18,8 @@ cd "$(dirname "${BASH_SOURCE[0]}")/.."
 PATH=$PATH:/usr/sbin:/sbin
 
 venv=$PWD/target/test-venv
-venv_packages=('alembic==1.20.*' 'psycopg2-binary==2.9.*')
+venv_packages=('alembic==1.20.*' 'psycopg2-binary==2.9.*' 'PyMySQL==1.*' 'mysqlclient==2.*' 'mysql-connector-python==26.*'
+    'Django==5.2.*')
 keep_docker=${REHEARSAL_KEEP_DOCKER:-0}
 docker_job=
 
@@ -76,6 +77,9 @@ missing_packages() {
     has mydumper || echo mydumper
     has_postgres || echo postgresql
     venv_is_ready || python3 -c 'import ensurepip, venv' 2>/dev/null || printf '%s\n' python3 python3-venv
+    # mysqlclient comes as source.
+    venv_is_ready || { has pkg-config && pkg-config --exists mariadb python3; } ||
+        printf '%s\n' pkg-config libmariadb-dev python3-dev
 
     if docker_answers; then
         images=$(tests/images/build.sh --missing)

@@ -149,8 +149,9 @@ impl Place {
         let (recorder, mut connection) = self.tapped().await;
         connection.query_drop("CREATE TABLE loaded (a int, b varchar(100))").await.unwrap();
         for (rows, parts) in [(0, 0), (30_000, 30)] {
-            let part = |part: usize| (0..1000).map(|row| format!("{part}\t{row} a row\n")).collect::<String>();
-            let content: Vec<_> = (0..parts).map(|number| Ok(part(number).into())).collect();
+            let rows_of =
+                |part: usize| (0..1000).map(|row| format!("{part}\t{row} a row\n")).collect::<Vec<_>>().concat();
+            let content: Vec<_> = (0..parts).map(|number| Ok(rows_of(number).into())).collect();
             connection.set_infile_handler(async move { Ok(stream::iter(content).boxed()) });
             connection.query_drop("LOAD DATA LOCAL INFILE 'any' INTO TABLE loaded").await.unwrap();
             let told = recorder.told.lock().unwrap().clone();
