@@ -1,7 +1,9 @@
 //! Restoring dumps into a scratch database: scripts of `mysqldump`, `mariadb-dump` or anybody, as they are or compressed with
 //! gzip or zstd (`script`), and folders of `mydumper` (`folder`).
 //!
-//! A dump may be of a database of any name; it must be of one. Names of it within statements are not followed.
+//! A dump may be of a database of any name; it must be of one. Where a statement calls it by name and
+//! the server refuses that, the name is replaced; in bodies of stored programs, which no server looks into before they run,
+//! it is not.
 
 mod accounts;
 mod error;
@@ -94,16 +96,22 @@ async fn restore_all(
     for file in files {
         if file.is_dir() {
             for part in folder::files(file)? {
-                restore_one(opts, target, &part, listen).await?;
+                restore_one(opts, target, &part, true, listen).await?;
             }
         } else {
-            restore_one(opts, target, file, listen).await?;
+            restore_one(opts, target, file, false, listen).await?;
         }
     }
     Ok(())
 }
 
-async fn restore_one(opts: &Opts, target: &mut Target, file: &Path, listen: Listen<'_>) -> Result<(), RestoreError> {
+async fn restore_one(
+    opts: &Opts,
+    target: &mut Target,
+    file: &Path,
+    from_folder: bool,
+    listen: Listen<'_>,
+) -> Result<(), RestoreError> {
     let input = input::open(file)?;
     let failed = |source| RestoreError::Server { file: file.to_owned(), source };
     let opts = OptsBuilder::from_opts(opts.clone())
@@ -116,7 +124,7 @@ async fn restore_one(opts: &Opts, target: &mut Target, file: &Path, listen: List
     {
         connection.query_drop(sql).await.map_err(failed)?;
     }
-    let restored = script::restore(target, &mut connection, file, input, listen).await;
+    let restored = script::restore(target, &mut connection, file, input, from_folder, listen).await;
     // It has nothing more to say: what went wrong was told in answer to a statement.
     let _ = connection.disconnect().await;
     restored

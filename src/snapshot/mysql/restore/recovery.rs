@@ -7,6 +7,7 @@
 //! Error numbers: MySQL 9.7 manual, "Server Error Message Reference"; MariaDB has the same for all that stand here.
 
 use crate::sql::mysql::cursor::Cursor;
+use crate::sql::mysql::name::quote;
 use crate::sql::mysql::scanner::RawStatement;
 
 /// What is done with a statement of a dump.
@@ -162,6 +163,36 @@ pub(super) enum Recovery {
     Stop(&'static str),
 }
 
+/// What is done about a statement that refers to the dump's database by its name: it refers to ours. Only where the server has
+/// refused it, as it cannot be seen in a text whether `shop.id` is a table of `shop` or a column of a table of that name.
+pub(super) fn renamed(statement: &RawStatement, code: u16, message: &str, from: &str, to: &str) -> Option<Vec<u8>> {
+    // ER_BAD_DB_ERROR, ER_NO_SUCH_TABLE, ER_BAD_FIELD_ERROR, ER_SP_DOES_NOT_EXIST
+    let named = match code {
+        1049 => message.contains(&format!("'{from}'")),
+        1054 | 1146 => message.contains(&format!("'{from}.")),
+        1305 => message.contains(&format!(" {from}.")),
+        _ => false,
+    };
+    if !named {
+        return None;
+    }
+    let text = statement.text.as_slice();
+    let (mut new, mut copied) = (Vec::new(), 0);
+    let mut tokens = Cursor::new(text);
+    let mut after_dot = false;
+    while let Some(token) = tokens.next() {
+        let qualifies = tokens.peek().is_some_and(|next| next.is_symbol(b'.'));
+        if qualifies && !after_dot && unquoted(token.text) == from {
+            new.extend_from_slice(&text[copied..token.end - token.text.len()]);
+            new.extend_from_slice(quote(to).as_bytes());
+            copied = token.end;
+        }
+        after_dot = token.is_symbol(b'.');
+    }
+    new.extend_from_slice(&text[copied..]);
+    (copied > 0).then_some(new)
+}
+
 /// What is done about a statement that the server refused.
 pub(super) fn of(statement: &RawStatement, code: u16, message: &str) -> Recovery {
     const COLLATION: &str = "; this server does not have it: rehearse on the engine and version that the dump is of (`engine`, \
@@ -193,7 +224,7 @@ pub(super) fn of(statement: &RawStatement, code: u16, message: &str) -> Recovery
         1115 | 1273 => Recovery::Stop(COLLATION),
         // ER_BAD_DB_ERROR
         1049 => Recovery::Stop(
-            "; the dump calls its database by name here, and is restored into one of another name: take the name out",
+            "; the dump is restored into a database of another name, and does not say (USE) that this one is its own: take the name out",
         ),
         // ER_WARNING_NON_DEFAULT_VALUE_FOR_GENERATED_COLUMN of MariaDB, an error in strict mode: mariadb-dump writes such
         // values, and switches strict mode off unless it is compact. ER_NON_DEFAULT_VALUE_FOR_GENERATED_COLUMN of MySQL.
@@ -327,6 +358,24 @@ mod tests {
             assert!(
                 matches!(recovery, Recovery::Instead(text, _) if text == format!("SET sql_mode = '{left}'").into_bytes())
             );
+        }
+    }
+
+    #[test]
+    fn the_name_of_the_dumps_database_becomes_ours_where_it_qualifies() {
+        for (text, code, message, expected) in [
+            (
+                "CREATE VIEW v AS SELECT `shop`.`t`.`shop`, 'shop.t', t.shop.x FROM shop.t",
+                1054,
+                "Unknown column 'shop.t.shop' in 'SELECT'",
+                Some("CREATE VIEW v AS SELECT `ours`.`t`.`shop`, 'shop.t', t.shop.x FROM `ours`.t"),
+            ),
+            ("INSERT INTO shop.t VALUES (1)", 1049, "Unknown database 'shop'", Some("INSERT INTO `ours`.t VALUES (1)")),
+            ("INSERT INTO shop.t VALUES (1)", 1062, "Duplicate entry 'shop.' for key", None),
+            ("SELECT 1 FROM other.t", 1049, "Unknown database 'other'", None),
+        ] {
+            let new = renamed(&statement(text), code, message, "shop", "ours");
+            assert_eq!(new.map(|text| String::from_utf8(text).unwrap()).as_deref(), expected, "{text}");
         }
     }
 

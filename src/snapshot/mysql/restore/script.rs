@@ -29,18 +29,20 @@ const TRIES: usize = 50;
 /// The server's own databases.
 const SYSTEM: [&str; 4] = ["information_schema", "mysql", "performance_schema", "sys"];
 
-/// Restores a script over a new connection.
+/// Restores a script over a new connection. mydumper writes stored programs without `DELIMITER`.
 pub(super) async fn restore(
     target: &mut Target,
     connection: &mut Conn,
     file: &Path,
     input: Input,
+    from_folder: bool,
     listen: Listen<'_>,
 ) -> Result<(), RestoreError> {
     let failed = |source| RestoreError::Server { file: file.to_owned(), source };
     let modes: Option<String> = connection.query_first("SELECT @@SESSION.sql_mode").await.map_err(failed)?;
     let Input { reader, done, total } = input;
-    let mut items = scan(Scanner::new(reader).in_modes(Modes::of(&modes.unwrap_or_default())));
+    let scanner = Scanner::new(reader).in_modes(Modes::of(&modes.unwrap_or_default()));
+    let mut items = scan(if from_folder { scanner.know_bodies() } else { scanner });
     let mut script =
         Script { target, connection, file: file.to_owned(), batched: 0, in_transaction: false, open: false };
     let mut has_mark = false;
@@ -166,10 +168,7 @@ impl Script<'_> {
             let Err(source) = self.connection.query_drop(statement.text.as_slice()).await else {
                 return self.heed_warnings(&statement).await;
             };
-            let recovery = match &source {
-                Error::Server(error) => recovery::of(&statement, error.code, &error.message),
-                _ => Recovery::Stop(""),
-            };
+            let recovery = self.recovery(&statement, &source);
             match recovery {
                 Recovery::GoOn => return Ok(()),
                 Recovery::Note(note) => {
@@ -200,6 +199,19 @@ impl Script<'_> {
             }
         }
         Ok(())
+    }
+
+    fn recovery(&self, statement: &RawStatement, source: &Error) -> Recovery {
+        let Error::Server(error) = source else { return Recovery::Stop("") };
+        let renamed = self
+            .target
+            .dump_of
+            .as_ref()
+            .and_then(|from| recovery::renamed(statement, error.code, &error.message, from, &self.target.database));
+        match renamed {
+            Some(text) => Recovery::Instead(text, "names of the dump's database in statements were replaced"),
+            None => recovery::of(statement, error.code, &error.message),
+        }
     }
 
     /// MariaDB fills an empty table in bulk while unique_checks are off, and then says of a row that it cannot take no more than
