@@ -1,3 +1,4 @@
 //! What is MySQL's and MariaDB's own, on real servers.
 
+mod generate;
 mod grow;
