@@ -3,6 +3,7 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used, missing_docs)]
 
+mod generate;
 mod grow;
 mod lab;
 mod measure;

@@ -36,6 +36,7 @@ use sha2::{Digest, Sha256};
 pub use error::{GrowError, Place};
 
 use crate::scenario::TableWish;
+use crate::server::DATABASE;
 use crate::snapshot::Listen;
 use crate::snapshot::grow::order::{self, Node};
 use name::{Relation, Unclear};
@@ -59,7 +60,7 @@ struct Task {
 /// after another, parents first. A table that has more rows already is left alone, and a note says so.
 pub async fn grow(opts: &Opts, wishes: &[TableWish], seed: u64, listen: Listen<'_>) -> Result<Vec<String>, GrowError> {
     let mut conn = Conn::new(opts.clone()).await.map_err(GrowError::reading("from the server"))?;
-    let grown = grow_all(&mut conn, wishes, seed, listen).await;
+    let grown = grow_all(&mut conn, opts.db_name().unwrap_or(DATABASE), wishes, seed, listen).await;
     // What the server says to a goodbye changes nothing of what was done.
     let _ = conn.disconnect().await;
     grown
@@ -67,12 +68,13 @@ pub async fn grow(opts: &Opts, wishes: &[TableWish], seed: u64, listen: Listen<'
 
 async fn grow_all(
     conn: &mut Conn,
+    database: &str,
     wishes: &[TableWish],
     seed: u64,
     listen: Listen<'_>,
 ) -> Result<Vec<String>, GrowError> {
     let mariadb = prepare(conn).await?;
-    let relations = name::relations(conn).await?;
+    let relations = name::relations(conn, database).await?;
     let mut notes = Vec::new();
     let mut tasks: Vec<Task> = Vec::new();
     for wish in wishes {
@@ -192,6 +194,6 @@ fn generator(seed: u64, table: &Table) -> ChaCha8Rng {
     let mut hash = Sha256::new();
     hash.update(seed.to_be_bytes());
     hash.update(table.rows.to_be_bytes());
-    hash.update(table.relation.sql());
+    hash.update(table.relation.shown());
     ChaCha8Rng::from_seed(hash.finalize().into())
 }

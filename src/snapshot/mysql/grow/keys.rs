@@ -227,7 +227,8 @@ mod tests {
             columns: columns.iter().map(|name| (*name).to_owned()).collect(),
             prefixes: BTreeMap::new(),
         });
-        let relation = Relation { number: 1, database: "d".into(), name: "t".into(), kind: "BASE TABLE".into() };
+        let relation =
+            Relation { number: 1, database: "d".into(), name: "t".into(), home: true, kind: "BASE TABLE".into() };
         Table {
             relation,
             rows,

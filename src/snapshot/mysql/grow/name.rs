@@ -18,6 +18,8 @@ pub(crate) struct Relation {
     pub(crate) number: u32,
     pub(crate) database: String,
     pub(crate) name: String,
+    /// Whether it is in the database that is grown, so that its bare name finds it.
+    pub(crate) home: bool,
     /// As the catalog calls it: `BASE TABLE`, `VIEW`, `SYSTEM VERSIONED`, `SEQUENCE`.
     pub(crate) kind: String,
 }
@@ -30,7 +32,7 @@ impl Relation {
 
     /// Its name as the record and messages have it.
     pub(crate) fn shown(&self) -> String {
-        name::relation(&self.database, &self.name)
+        name::relation(if self.home { DATABASE } else { &self.database }, &self.name)
     }
 
     /// What finds it in a table of `information_schema`.
@@ -40,14 +42,19 @@ impl Relation {
 }
 
 /// Every relation of the server that is not the server's own.
-pub(crate) async fn relations(conn: &mut Conn) -> Result<Vec<Relation>, GrowError> {
+pub(crate) async fn relations(conn: &mut Conn, home: &str) -> Result<Vec<Relation>, GrowError> {
     let sql = "SELECT table_schema, table_name, table_type FROM information_schema.tables
                WHERE table_schema NOT IN ('information_schema', 'mysql', 'performance_schema', 'sys')
                ORDER BY table_schema, table_name";
     let rows = ask::rows(conn, "the list of tables", sql).await?;
     let field = |row, at| ask::text(row, at).unwrap_or_default();
-    let relation =
-        |(number, row)| Relation { number, database: field(row, 0), name: field(row, 1), kind: field(row, 2) };
+    let relation = |(number, row)| Relation {
+        number,
+        home: field(row, 0) == home,
+        database: field(row, 0),
+        name: field(row, 1),
+        kind: field(row, 2),
+    };
     Ok((0..).zip(&rows).map(relation).collect())
 }
 
@@ -75,8 +82,8 @@ pub(crate) fn resolve<'a>(written: &str, all: &'a [Relation]) -> Result<&'a Rela
     for same in [&exact as &dyn Fn(&str, &str) -> bool, &folded] {
         let is_meant = |r: &&Relation| same(&r.name, name) && database.is_none_or(|d| same(&r.database, d));
         let mut found: Vec<&Relation> = all.iter().filter(is_meant).collect();
-        if found.iter().any(|relation| relation.database == DATABASE) {
-            found.retain(|relation| relation.database == DATABASE);
+        if found.iter().any(|relation| relation.home) {
+            found.retain(|relation| relation.home);
         }
         match found.as_slice() {
             [] => {}
@@ -169,6 +176,7 @@ mod tests {
             number,
             database: (*database).into(),
             name: (*name).into(),
+            home: *database == DATABASE,
             kind: "BASE TABLE".into(),
         };
         (0..).zip(names).map(relation).collect()
