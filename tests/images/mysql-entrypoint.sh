@@ -172,7 +172,7 @@ initialise() {
     take_settings
     if [[ $server == mariadbd ]]; then
         mariadb-install-db --datadir="$datadir" --auth-root-authentication-method=normal --skip-test-db \
-            --skip-log-bin "$@" >/dev/null
+            --skip-log-bin "$@" >/tmp/install.log || { cat /tmp/install.log; die 'mariadb-install-db failed'; }
     else
         mysqld "$@" --initialize-insecure --innodb-flush-log-at-trx-commit=0
     fi
