@@ -7,6 +7,7 @@ mod generate;
 mod grow;
 mod lab;
 mod measure;
+mod probes;
 mod queries;
 mod restore;
 mod servers;
