@@ -3,6 +3,7 @@
 //! [`prepare`] does it all: restores the dumps, grows the tables, brings the database to rest and says what it holds. Fast
 //! settings of the server while it is filled are the caller's.
 
+pub mod grow;
 pub mod mysql;
 pub mod postgres;
 

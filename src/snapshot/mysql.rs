@@ -1,7 +1,8 @@
-//! The data of a MySQL or MariaDB server: [`restore`] the dumps, bring the database to rest and say what it holds
-//! ([`facts`]).
+//! The data of a MySQL or MariaDB server: [`restore`] the dumps, [`grow`] the tables, bring the database to rest and
+//! say what it holds ([`facts`]).
 
 pub mod facts;
+pub mod grow;
 pub mod restore;
 
 use mysql_async::{Conn, Opts};
@@ -9,6 +10,7 @@ use mysql_async::{Conn, Opts};
 use super::{Listen, Prepared, SnapshotError, origin};
 use crate::scenario::SnapshotWish;
 use crate::server::{DATABASE, Server};
+use grow::GrowError;
 use restore::RestoreError;
 
 /// Why the data of a MySQL or MariaDB server could not be prepared.
@@ -17,9 +19,9 @@ pub enum MysqlError {
     /// A dump could not be restored.
     #[error(transparent)]
     Restore(#[from] RestoreError),
-    /// A table was to grow.
-    #[error("tables of MySQL and MariaDB cannot be grown yet: take [[snapshot.table]] out")]
-    CannotGrow,
+    /// A table could not be grown.
+    #[error(transparent)]
+    Grow(#[from] GrowError),
     /// The server did not do what preparing takes.
     #[error("cannot prepare the snapshot: {0}")]
     Server(#[from] mysql_async::Error),
@@ -30,7 +32,7 @@ impl MysqlError {
     pub fn is_the_scenarios(&self) -> bool {
         match self {
             Self::Restore(error) => error.is_the_scenarios(),
-            Self::CannotGrow => true,
+            Self::Grow(error) => error.is_the_scenarios(),
             Self::Server(_) => false,
         }
     }
@@ -50,9 +52,9 @@ pub(super) async fn prepare(
 }
 
 async fn filled(opts: &Opts, wish: &SnapshotWish, listen: Listen<'_>) -> Result<Prepared, MysqlError> {
-    let notes = restore::restore(opts, &wish.restore, listen).await?;
+    let mut notes = restore::restore(opts, &wish.restore, listen).await?;
     if !wish.tables.is_empty() {
-        return Err(MysqlError::CannotGrow);
+        notes.extend(grow::grow(opts, &wish.tables, wish.seed, listen).await?);
     }
     let mut connection = Conn::new(opts.clone()).await?;
     let database = opts.db_name().unwrap_or(DATABASE);

@@ -7,14 +7,12 @@
 //! constraints are left to the server to refuse; CHECK constraints of a table without rows hold only if the scenario says
 //! what its columns may hold.
 
-mod combine;
 mod error;
 mod keys;
 mod kind;
 mod load;
 mod maker;
 mod name;
-mod order;
 mod overrides;
 mod plan;
 mod references;
@@ -36,8 +34,8 @@ pub(crate) use name::quote;
 
 use crate::scenario::TableWish;
 use crate::snapshot::Listen;
+use crate::snapshot::grow::order::{self, Node};
 use name::{Relation, Unclear};
-use order::Node;
 use table::Table;
 
 /// A table that gets rows, and why.

@@ -1,21 +1,7 @@
 //! Why a table could not be grown.
 
-use std::fmt;
-
-/// Where the scenario asked for it.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Place {
-    /// The line of the scenario.
-    pub line: u32,
-    /// The table, as the user wrote it.
-    pub table: String,
-}
-
-impl fmt::Display for Place {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "line {}, table {}", self.line, self.table)
-    }
-}
+pub use crate::snapshot::grow::Place;
+use crate::snapshot::grow::meant;
 
 /// Why a table could not be grown. Every text says where the scenario asked for it and what to do.
 #[derive(Debug, thiserror::Error)]
@@ -184,8 +170,4 @@ pub(crate) fn server_says(error: &tokio_postgres::Error) -> String {
         },
         None => error.to_string(),
     }
-}
-
-fn meant(near: &[String]) -> String {
-    if near.is_empty() { String::new() } else { format!("; is {} meant?", near.join(" or ")) }
 }

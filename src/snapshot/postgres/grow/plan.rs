@@ -6,7 +6,6 @@
 use rand::rngs::ChaCha8Rng;
 use tokio_postgres::Client;
 
-use super::combine::Combinations;
 use super::error::{GrowError, Place};
 use super::keys::{self, Keeping};
 use super::maker::Maker;
@@ -15,6 +14,7 @@ use super::source::{Source, World};
 use super::table::Table;
 use super::{overrides, references, sample, vary};
 use crate::scenario::{ColumnWish, TableWish};
+use crate::snapshot::grow::combine::Combinations;
 
 /// How the rows of one table are made.
 #[derive(Debug)]

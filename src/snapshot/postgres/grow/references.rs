@@ -7,7 +7,6 @@
 
 use std::collections::HashSet;
 
-use super::combine::{Combinations, hash};
 use super::error::GrowError;
 use super::keys::{Combined, Keeping};
 use super::kind::Kind;
@@ -16,6 +15,7 @@ use super::plan::Draft;
 use super::source::{Draw, Source};
 use super::table::Foreign;
 use super::tuples::{self, Tuples};
+use crate::snapshot::grow::combine::{Combinations, hash};
 
 /// A parent with more keys than this times those in the sample has its references drawn anew.
 const REACH: u64 = 2;

@@ -8,94 +8,33 @@ use futures_util::TryStreamExt;
 use tokio_postgres::Client;
 
 use super::GrowError;
+pub(crate) use crate::snapshot::grow::tuples::{NULL, Tuples, put_field};
 
 const SIGNATURE: &[u8] = b"PGCOPY\n\xff\r\n\0";
 
-/// Rows of fields, each field with its length before it (-1 for NULL), as in binary COPY.
-#[derive(Debug, Clone, Default)]
-pub(crate) struct Tuples {
-    width: usize,
-    data: Vec<u8>,
-    starts: Vec<usize>,
-}
-
-impl Tuples {
-    /// No rows yet, of so many fields each.
-    pub(crate) fn new(width: usize) -> Self {
-        Self { width, ..Self::default() }
+/// Takes the rows of one COPY message into `tuples`; `None` if it is not what binary COPY looks like.
+fn take_message(tuples: &mut Tuples, mut rest: &[u8]) -> Option<()> {
+    if let Some(after) = rest.strip_prefix(SIGNATURE) {
+        let extension = usize::try_from(u32::from_be_bytes(after.get(4..8)?.try_into().ok()?)).ok()?;
+        rest = after.get(8 + extension..)?;
     }
-
-    /// How many rows there are.
-    pub(crate) fn len(&self) -> usize {
-        self.starts.len().checked_div(self.width).unwrap_or(0)
-    }
-
-    /// How many fields a row has.
-    pub(crate) fn width(&self) -> usize {
-        self.width
-    }
-
-    /// A field with its length before it.
-    pub(crate) fn raw(&self, row: usize, column: usize) -> &[u8] {
-        let at = row * self.width + column;
-        let end = self.starts.get(at + 1).copied().unwrap_or(self.data.len());
-        &self.data[self.starts[at]..end]
-    }
-
-    /// A field's value; `None` is NULL.
-    pub(crate) fn value(&self, row: usize, column: usize) -> Option<&[u8]> {
-        let raw = self.raw(row, column);
-        (raw[..4] != NULL).then_some(&raw[4..])
-    }
-
-    /// Adds a field. Rows are complete once each of their fields is added, in order.
-    pub(crate) fn push(&mut self, value: Option<&[u8]>) {
-        self.starts.push(self.data.len());
-        put_field(&mut self.data, value);
-    }
-
-    /// Takes the rows of one COPY message; `None` if it is not what binary COPY looks like.
-    fn take_message(&mut self, mut rest: &[u8]) -> Option<()> {
-        if let Some(after) = rest.strip_prefix(SIGNATURE) {
-            let extension = usize::try_from(u32::from_be_bytes(after.get(4..8)?.try_into().ok()?)).ok()?;
-            rest = after.get(8 + extension..)?;
+    while !rest.is_empty() {
+        let (count, after) = rest.split_first_chunk::<2>()?;
+        rest = after;
+        if i16::from_be_bytes(*count) == -1 {
+            continue;
         }
-        while !rest.is_empty() {
-            let (count, after) = rest.split_first_chunk::<2>()?;
-            rest = after;
-            if i16::from_be_bytes(*count) == -1 {
-                continue;
-            }
-            if usize::try_from(i16::from_be_bytes(*count)).ok()? != self.width {
-                return None;
-            }
-            for _ in 0..self.width {
-                let length = i32::from_be_bytes(*rest.first_chunk::<4>()?);
-                let end = 4 + usize::try_from(length).unwrap_or(0);
-                self.starts.push(self.data.len());
-                self.data.extend_from_slice(rest.get(..end)?);
-                rest = &rest[end..];
-            }
+        if usize::try_from(i16::from_be_bytes(*count)).ok()? != tuples.width() {
+            return None;
         }
-        Some(())
-    }
-}
-
-/// The length that stands for NULL.
-pub(crate) const NULL: [u8; 4] = (-1_i32).to_be_bytes();
-
-/// Writes a field with its length before it.
-///
-/// # Panics
-/// Never for what a server can hold: a field is below 1 GB.
-pub(crate) fn put_field(out: &mut impl BufMut, value: Option<&[u8]>) {
-    match value {
-        None => out.put_slice(&NULL),
-        Some(bytes) => {
-            out.put_i32(i32::try_from(bytes.len()).expect("a field is below 1 GB"));
-            out.put_slice(bytes);
+        for _ in 0..tuples.width() {
+            let length = i32::from_be_bytes(*rest.first_chunk::<4>()?);
+            let end = 4 + usize::try_from(length).unwrap_or(0);
+            tuples.push_raw(rest.get(..end)?);
+            rest = &rest[end..];
         }
     }
+    Some(())
 }
 
 /// Writes the head of a binary COPY.
@@ -117,7 +56,7 @@ pub(crate) async fn read(client: &Client, what: &str, query: &str, width: usize)
     let mut stream = std::pin::pin!(stream);
     let mut tuples = Tuples::new(width);
     while let Some(message) = stream.try_next().await.map_err(&failed)? {
-        tuples.take_message(&message).ok_or_else(|| GrowError::Garbled { what: what.to_owned() })?;
+        take_message(&mut tuples, &message).ok_or_else(|| GrowError::Garbled { what: what.to_owned() })?;
     }
     Ok(tuples)
 }
@@ -145,9 +84,9 @@ mod tests {
         let mut tuples = Tuples::new(2);
         let mut end = BytesMut::new();
         put_end(&mut end);
-        tuples.take_message(&message(true, &[[Some(b"one"), None]])).expect("a head and a row");
-        tuples.take_message(&message(false, &[[Some(b""), Some(b"x")]])).expect("a row");
-        tuples.take_message(&end).expect("the end");
+        take_message(&mut tuples, &message(true, &[[Some(b"one"), None]])).expect("a head and a row");
+        take_message(&mut tuples, &message(false, &[[Some(b""), Some(b"x")]])).expect("a row");
+        take_message(&mut tuples, &end).expect("the end");
         assert_eq!(tuples.len(), 2);
         assert_eq!([tuples.value(0, 0), tuples.value(0, 1)], [Some(&b"one"[..]), None]);
         assert_eq!([tuples.value(1, 0), tuples.value(1, 1)], [Some(&b""[..]), Some(&b"x"[..])]);
@@ -158,8 +97,8 @@ mod tests {
     fn a_message_that_is_no_row_is_not_read_as_one() {
         let whole = message(false, &[[Some(b"one"), Some(b"two")]]);
         for cut in 1..whole.len() {
-            assert!(Tuples::new(2).take_message(&whole[..cut]).is_none(), "{cut} bytes");
+            assert!(take_message(&mut Tuples::new(2), &whole[..cut]).is_none(), "{cut} bytes");
         }
-        assert!(Tuples::new(3).take_message(&whole).is_none());
+        assert!(take_message(&mut Tuples::new(3), &whole).is_none());
     }
 }

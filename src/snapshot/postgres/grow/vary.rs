@@ -25,7 +25,7 @@ pub(crate) async fn settle(draft: &mut Draft<'_>, keeping: &Keeping) -> Result<(
         draft.sources[*at] = Some(source);
     }
     if let Some(at) = keeping.combined.as_ref().and_then(|combined| combined.counter) {
-        let lap = draft.combinations.as_ref().map_or(1, super::combine::Combinations::free).max(1);
+        let lap = draft.combinations.as_ref().map_or(1, crate::snapshot::grow::combine::Combinations::free).max(1);
         draft.sources[at] = Some(count(draft, at, draft.rows.div_ceil(lap), Over::Laps).await?);
     }
     Ok(())
