@@ -1,5 +1,5 @@
-//! The data of a MySQL or MariaDB server: [`restore`] the dumps, [`grow`] the tables, bring the database to rest and say
-//! what it holds ([`facts`]).
+//! The data of a MySQL or MariaDB server: [`restore`] the dumps, [`grow`] the tables, bring the database to rest and
+//! say what it holds ([`facts`]).
 
 pub mod facts;
 pub mod grow;

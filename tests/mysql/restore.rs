@@ -302,6 +302,7 @@ async fn a_script_by_hand_is_restored_on(lab: &Lab) {
 async fn a_folder_of_mydumper_is_restored_on(lab: &Lab) {
     lab.dump(&[]).await;
     for (name, arguments) in [("plain", &[][..]), ("gz", &["--compress"])] {
+        lab.make_definers().await;
         let folder = lab.files.path().join(name);
         let port = lab.opts.tcp_port().to_string();
         let mut mydumper = Command::new("mydumper");

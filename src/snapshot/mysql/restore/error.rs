@@ -98,9 +98,9 @@ pub enum RestoreError {
         /// How it begins.
         statement: String,
         /// What to do, where that is known: it begins with a semicolon, or is empty.
-        help: String,
+        help: &'static str,
         /// What the server said.
-        source: mysql_async::Error,
+        source: Box<mysql_async::Error>,
     },
     /// No connection, or a command of the restore's own failed.
     #[error("cannot restore {}: {source}", file.display())]

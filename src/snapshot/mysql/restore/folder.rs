@@ -30,7 +30,7 @@ pub(super) fn files(folder: &Path) -> Result<Vec<PathBuf>, RestoreError> {
     }
     is_whole(folder, &names)?;
     let unsupported = |what| Err(RestoreError::Unsupported { file: folder.to_owned(), what });
-    if names.iter().any(|name| stem(name).is_some_and(|stem| stem.ends_with(".dat")) || name.ends_with(".dat")) {
+    if names.iter().any(|name| unpacked(name).strip_suffix(".dat").is_some()) {
         return unsupported("a mydumper folder with rows as text files: make it without --csv and --load-data");
     }
     let mut parts: Vec<(Part, String)> = names.into_iter().filter_map(|name| Some((part(&name)?, name))).collect();
@@ -61,10 +61,9 @@ fn is_whole(folder: &Path, names: &[String]) -> Result<(), RestoreError> {
     if finished { Ok(()) } else { Err(cut("mydumper did not finish it (`metadata` does not say when it did)")) }
 }
 
-/// A name without what stands for SQL and for compression.
-fn stem(name: &str) -> Option<&str> {
-    let name = [".gz", ".zst"].iter().find_map(|end| name.strip_suffix(end)).unwrap_or(name);
-    name.strip_suffix(".sql").or_else(|| name.ends_with(".dat").then_some(name))
+/// A name without what stands for compression.
+fn unpacked(name: &str) -> &str {
+    [".gz", ".zst"].iter().find_map(|end| name.strip_suffix(end)).unwrap_or(name)
 }
 
 fn part(name: &str) -> Option<Part> {
@@ -76,7 +75,7 @@ fn part(name: &str) -> Option<Part> {
         ("-schema-triggers", Part::Triggers),
         ("-schema", Part::Table),
     ];
-    let stem = stem(name)?;
+    let stem = unpacked(name).strip_suffix(".sql")?;
     let end = ENDS.iter().find(|(end, _)| stem.ends_with(end));
     Some(end.map_or(Part::Rows, |(_, part)| *part))
 }

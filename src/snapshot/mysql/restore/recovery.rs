@@ -6,7 +6,7 @@
 //!
 //! Error numbers: MySQL 9.7 manual, "Server Error Message Reference"; MariaDB has the same for all that stand here.
 
-use crate::sql::mysql::cursor::Cursor;
+use crate::sql::mysql::cursor::{Cursor, Token};
 use crate::sql::mysql::name::quote;
 use crate::sql::mysql::scanner::RawStatement;
 
@@ -80,7 +80,7 @@ fn database(text: &[u8]) -> Fate {
     const OPTIONS: [&str; 9] =
         ["DEFAULT", "CHARACTER", "CHARSET", "COLLATE", "ENCRYPTION", "READ", "UPGRADE", "COMMENT", "CATALOG"];
     let mut tokens = Cursor::new(text);
-    let verb = tokens.next().map(|token| token.upper()).unwrap_or_default();
+    let verb = tokens.next().map(Token::upper).unwrap_or_default();
     tokens.eat_any(&["OR"]);
     tokens.eat_any(&["REPLACE"]);
     tokens.eat_any(&["DATABASE", "SCHEMA"]);

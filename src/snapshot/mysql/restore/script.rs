@@ -252,9 +252,9 @@ impl Script<'_> {
         RestoreError::Server { file: self.file.clone(), source }
     }
 
-    fn failed(&self, statement: &RawStatement, source: Error, help: &str) -> RestoreError {
+    fn failed(&self, statement: &RawStatement, source: Error, help: &'static str) -> RestoreError {
         let beginning: String = statement.shown().lines().next().unwrap_or_default().chars().take(200).collect();
-        let (file, line, help) = (self.file.clone(), statement.line, help.to_owned());
+        let (file, line, source) = (self.file.clone(), statement.line, Box::new(source));
         RestoreError::Statement { file, line, statement: beginning, help, source }
     }
 
