@@ -76,14 +76,12 @@ impl Database {
     pub(crate) async fn new(image: &'static str, fixture: &str) -> Self {
         static NUMBER: AtomicU32 = AtomicU32::new(0);
         let mut started = STARTED.lock().await;
-        let running = started.get(image).and_then(Weak::upgrade);
-        let server = match running {
-            Some(server) => server,
-            None => {
-                let server = Arc::new(Server::start(image).await);
-                started.insert(image, Arc::downgrade(&server));
-                server
-            }
+        let server = if let Some(server) = started.get(image).and_then(Weak::upgrade) {
+            server
+        } else {
+            let server = Arc::new(Server::start(image).await);
+            started.insert(image, Arc::downgrade(&server));
+            server
         };
         drop(started);
         let name = format!("grow_{}", NUMBER.fetch_add(1, Ordering::Relaxed));

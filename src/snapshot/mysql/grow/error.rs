@@ -76,7 +76,7 @@ pub enum GrowError {
         /// The value.
         value: String,
         /// What the server said.
-        source: mysql_async::Error,
+        source: Box<mysql_async::Error>,
     },
     /// A foreign key without a row to point to.
     #[error(

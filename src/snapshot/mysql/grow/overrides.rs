@@ -166,7 +166,7 @@ fn refused(column: &Column, value: &str, place: &Place, source: mysql_async::Err
         column: column.name.clone(),
         declared: column.declared.clone(),
         value: value.to_owned(),
-        source,
+        source: Box::new(source),
     }
 }
 

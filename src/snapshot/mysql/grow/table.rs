@@ -200,16 +200,15 @@ fn unique_keys(rows: &[Row], generated: &BTreeMap<String, String>) -> Vec<Unique
             keys.push(Unique { name, columns: Vec::new(), prefixes: BTreeMap::new() });
         }
         let Some(key) = keys.last_mut() else { continue };
-        match ask::text(row, 1) {
-            Some(column) => match generated.get(&column) {
-                Some(expression) => key.columns.extend(quoted_names(expression)),
-                None => {
-                    let prefix = ask::text(row, 2).and_then(|letters| letters.parse().ok());
-                    key.prefixes.extend(prefix.map(|prefix| (column.clone(), prefix)));
-                    key.columns.push(column);
-                }
-            },
-            None => key.columns.extend(quoted_names(&field(row, 3))),
+        let column = ask::text(row, 1);
+        // A generated column, or an expression of its own, differs where one of the columns it is made of does.
+        let made_of = column.as_ref().map_or_else(|| ask::text(row, 3), |column| generated.get(column).cloned());
+        if let Some(expression) = made_of {
+            key.columns.extend(quoted_names(&expression));
+        } else if let Some(column) = column {
+            let prefix = ask::text(row, 2).and_then(|letters| letters.parse().ok());
+            key.prefixes.extend(prefix.map(|prefix| (column.clone(), prefix)));
+            key.columns.push(column);
         }
     }
     keys
