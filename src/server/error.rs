@@ -10,9 +10,10 @@ use crate::scenario::Engine;
 pub enum ServerError {
     /// No local installation.
     #[error(
-        "no {engine} server was found on this machine (looked in {looked_in})\n  {}, or set {} to the folder of its programs",
+        "no {engine} server was found on this machine (looked in {looked_in})\n  {}, or set {} to the folder that has {}",
         installing(*.engine),
-        binaries::variable(*.engine)
+        binaries::variable(*.engine),
+        programs(*.engine)
     )]
     NoBinaries {
         /// The engine wished for.
@@ -126,6 +127,15 @@ pub enum ServerError {
     /// The server answered with an error.
     #[error("the scratch server failed: {0}")]
     Mysql(#[from] mysql_async::Error),
+}
+
+/// What is in the folder that a person may name.
+fn programs(engine: Engine) -> &'static str {
+    match engine {
+        Engine::Postgres => "`postgres` and `initdb`",
+        Engine::Mysql => "`mysqld`",
+        Engine::Mariadb => "`mariadbd`",
+    }
 }
 
 /// How a person comes by a server's programs.

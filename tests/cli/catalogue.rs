@@ -213,14 +213,22 @@ fn doctor_says_what_can_be_used_and_why_not() {
     let sandbox = Sandbox::empty().with("none/README", "");
     let both = sandbox.run(&["doctor"]).expect(0).stdout;
     assert!(
-        both.contains("local: usable\n  PostgreSQL ") && both.contains("container: usable, Docker engine "),
+        both.contains("local: usable\n  PostgreSQL ")
+            && both.contains("\n  MariaDB    10.11.")
+            && both.contains("container: usable, Docker engine "),
         "{both}"
     );
     let mut neither = sandbox.command(&["doctor"]);
-    neither.env("REHEARSAL_POSTGRES_BIN", "none").env("DOCKER_HOST", "unix:///nonexistent");
+    for engine in ["POSTGRES", "MYSQL", "MARIADB"] {
+        neither.env(format!("REHEARSAL_{engine}_BIN"), "none");
+    }
+    neither.env("DOCKER_HOST", "unix:///nonexistent");
     assert_snapshot!(ended(&mut neither).expect(3).stdout, @"
-    local: not usable, no server binaries in none (from REHEARSAL_POSTGRES_BIN)
+    local: not usable, no server binaries
+      no PostgreSQL: looked in none (from REHEARSAL_POSTGRES_BIN)
+      no MySQL: looked in none (from REHEARSAL_MYSQL_BIN)
+      no MariaDB: looked in none (from REHEARSAL_MARIADB_BIN)
     container: not usable, no Docker engine answers: failed to initialize a docker client: Socket not found: /nonexistent
-    no scratch server can be started here: install PostgreSQL, or start Docker
+    no scratch server can be started here: install a database server, or start Docker
     ");
 }

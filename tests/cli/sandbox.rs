@@ -53,10 +53,10 @@ impl Sandbox {
         for folder in ["cache", "tmp"] {
             fs::create_dir(root.path().join(folder)).expect("our own folder");
         }
-        // Fresh from initdb and the same for every test: making it takes a second of each.
-        let shared = std::env::temp_dir().join(format!("rehearsal-tests-{}", nix::unistd::getuid())).join("initdb");
+        // Fresh data folders are the same for every test: making it takes a second of each.
+        let shared = std::env::temp_dir().join(format!("rehearsal-tests-{}", nix::unistd::getuid())).join("fresh");
         fs::create_dir_all(&shared).expect("the temporary folder can be written");
-        symlink(shared, root.path().join("cache/initdb")).expect("our own folder");
+        symlink(shared, root.path().join("cache/fresh")).expect("our own folder");
         Self { root }
     }
 
@@ -165,7 +165,7 @@ impl Sandbox {
             let entries = fs::read_dir(self.path(folder)).into_iter().flatten().flatten();
             left.extend(entries.map(|entry| entry.path().display().to_string()));
         }
-        let making = fs::read_dir(self.path("cache/initdb")).into_iter().flatten().flatten();
+        let making = fs::read_dir(self.path("cache/fresh")).into_iter().flatten().flatten();
         let making = making.map(|entry| entry.file_name().to_string_lossy().into_owned());
         left.extend(making.filter(|name| {
             name.strip_prefix("making-").is_some_and(|pid| !Path::new(&format!("/proc/{pid}")).exists())

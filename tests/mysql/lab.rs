@@ -175,7 +175,7 @@ pub(crate) fn container(port: u16) -> String {
 /// A database of one test, and a session in it.
 pub(crate) struct Database {
     pub(crate) name: String,
-    pub(crate) opts: Opts,
+    opts: Opts,
     session: Mutex<Conn>,
 }
 
@@ -187,7 +187,8 @@ impl Database {
 
     /// Another session in it.
     pub(crate) async fn session(&self) -> Conn {
-        Conn::new(self.opts.clone()).await.expect("the database takes connections")
+        let Access::Mysql(opts) = self.access() else { panic!("not a server of this family") };
+        Conn::new(opts).await.expect("the database takes connections")
     }
 
     /// Runs SQL that must succeed.

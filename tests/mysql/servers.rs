@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::process::Command;
 
+use mysql_async::prelude::Queryable;
 use rehearsal::scenario::Engine;
 use rehearsal::server::{Endpoint, Server};
 
@@ -197,6 +198,85 @@ fn the_command_line_that_a_person_is_told_reaches_the_server() {
         let output = Command::new("sh").args(["-c", &told]).output().expect("a shell");
         assert_eq!(String::from_utf8_lossy(&output.stdout), "rehearsal\n", "{told}: {output:?}");
     });
+}
+
+#[test]
+fn a_database_of_a_test_is_its_own() {
+    with_server(Place::Local, async |lab| {
+        let (one, other) = (lab.database().await, lab.database().await);
+        one.run("CREATE TABLE t (id INT)").await;
+        let mut second = one.session().await;
+        assert_eq!(second.query_first("SELECT DATABASE()").await.expect("an answer"), Some(one.name.clone()));
+        assert_eq!(one.count("t").await, 0);
+        assert!(other.rows::<String>("SHOW TABLES").await.is_empty());
+    });
+}
+
+/// `caching_sha2_password` lets nobody in over a plain connection who has not been let in before, except with the server's
+/// key. Tools come over the tap, which is plain, so the server must know root's password when it is handed over.
+#[test]
+fn a_client_without_tls_is_let_in_as_soon_as_the_server_answers() {
+    with_own_server(Place::Mysql("9.7"), &[], async |lab| {
+        let script = lab.file("who.sql", "SELECT CURRENT_USER(), @@version_comment <> '';");
+        let plain = ["--protocol=tcp", "-h", "127.0.0.1", "--ssl-mode=DISABLED", "--skip-column-names"];
+        let said = lab.program("mysql", &plain, Some(&script)).await;
+        assert_eq!(String::from_utf8_lossy(&said), "root@%\t1\n");
+    });
+}
+
+/// What a child of this test binary is told to start, for the test below.
+const PLACE_OF_CHILD: &str = "REHEARSAL_TEST_PLACE";
+
+/// Starts a server and waits to be killed, if it is the child of the test below.
+#[test]
+fn holds_a_server() {
+    let Some(place) = std::env::var_os(PLACE_OF_CHILD) else { return };
+    let place = if place == "local" { Place::Local } else { Place::Mysql("9.7") };
+    run(async {
+        let server = start(place, &[]).await;
+        let found_by = match server.endpoint() {
+            Endpoint::Unix { folder, .. } => folder.display().to_string(),
+            Endpoint::Tcp { port, .. } => container(port),
+        };
+        std::fs::write(std::env::var_os("REHEARSAL_TEST_FILE").expect("a file"), found_by).expect("it can be written");
+        std::future::pending::<()>().await;
+    });
+}
+
+#[test]
+fn what_a_killed_process_leaves_is_swept() {
+    for place in ["local", "container"] {
+        let told = tempfile::NamedTempFile::new().expect("a file");
+        let mut child = Command::new(std::env::current_exe().expect("this binary"))
+            .args(["--exact", "servers::holds_a_server"])
+            .env(PLACE_OF_CHILD, place)
+            .env("REHEARSAL_TEST_FILE", told.path())
+            .spawn()
+            .expect("it starts again");
+        let found_by = loop {
+            assert!(child.try_wait().expect("our child").is_none(), "{place}: no server was started");
+            let text = std::fs::read_to_string(told.path()).expect("a file");
+            if !text.is_empty() {
+                break text;
+            }
+            std::thread::sleep(std::time::Duration::from_millis(50));
+        };
+        child.kill().expect("it is killed");
+        child.wait().expect("our child");
+        let is_there = || match place {
+            "local" => !processes_of(found_by.as_ref()).is_empty() || std::path::Path::new(&found_by).exists(),
+            _ => {
+                let all = Command::new("docker").args(["ps", "-aq"]).output().expect("docker starts").stdout;
+                String::from_utf8_lossy(&all).contains(&found_by)
+            }
+        };
+        assert!(is_there(), "{place}: a killed process cannot have cleaned up");
+        run(async {
+            let (removed, failure) = rehearsal::server::sweep::sweep(false).await;
+            assert!(!removed.is_empty() && failure.is_none(), "{place}: {removed:?} {failure:?}");
+        });
+        assert!(!is_there(), "{place}");
+    }
 }
 
 /// The command lines of the processes that have a folder in theirs.

@@ -96,3 +96,47 @@ async fn is_on(connection: &mut Conn, name: &str) -> Result<bool, ServerError> {
 async fn set(connection: &mut Conn, name: &str, value: &str) -> Result<(), ServerError> {
     Ok(connection.query_drop(format!("SET GLOBAL {name} = {value}")).await?)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::scenario::ProviderWish;
+    use crate::server::{Access, DATABASE, Server};
+
+    async fn is_as_it_was_after_filling(engine: Engine, provider: ProviderWish) {
+        let wish = ServerWish { engine, ..ServerWish::default() };
+        let server = Server::start(&wish, Some(provider), false).await.expect("a server starts");
+        let Access::Mysql(opts) = server.access(DATABASE) else { unreachable!("it is of this family") };
+        let mut connection = Conn::new(opts).await.expect("it takes connections");
+        let figures = async |connection: &mut Conn| -> Vec<(String, String)> {
+            let changed =
+                FAST.iter().chain(&FLUSHING).map(|(name, _)| format!("'{name}'")).collect::<Vec<_>>().join(", ");
+            let query = format!("SHOW GLOBAL VARIABLES WHERE Variable_name IN ({changed}, 'innodb_doublewrite')");
+            connection.query(query).await.expect("settings")
+        };
+        let before = figures(&mut connection).await;
+        server.begin_filling().await.expect("it can be filled");
+        assert_ne!(figures(&mut connection).await, before, "{engine}");
+        let fill = "CREATE TABLE t (id INT PRIMARY KEY AUTO_INCREMENT, filler CHAR(200)); INSERT INTO t (filler) \
+                    SELECT 'x' FROM information_schema.COLLATIONS a, information_schema.COLLATIONS b LIMIT 50000";
+        for statement in fill.split("; ") {
+            connection.query_drop(statement).await.expect("it is filled");
+        }
+        server.end_filling().await.expect("it is measured again");
+        assert_eq!(figures(&mut connection).await, before, "{engine}");
+        // The tables of the server itself are touched now and then, which is not what was filled: 50,000 rows have 700 pages.
+        let dirty = dirty_pages(&mut connection).await.expect("a figure");
+        assert!(dirty < 100, "{engine}: {dirty} pages are dirty");
+        server.stop().await.expect("it stops");
+    }
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn a_local_mariadb_has_its_settings_again_and_its_pages_on_the_disk() {
+        is_as_it_was_after_filling(Engine::Mariadb, ProviderWish::Local).await;
+    }
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn a_mysql_has_its_settings_again_and_its_pages_on_the_disk() {
+        is_as_it_was_after_filling(Engine::Mysql, ProviderWish::Container).await;
+    }
+}
