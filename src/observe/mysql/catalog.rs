@@ -4,6 +4,7 @@
 //! (seen on MySQL 9.7.4 and MariaDB 10.11 and 11.8). Each partition is a table of its own to InnoDB.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
 
 use mysql_async::Conn;
 
@@ -209,11 +210,19 @@ pub(super) async fn definition(conn: &mut Conn, (database, table): &TableName) -
     text.starts_with("CREATE TABLE").then_some(text)
 }
 
-/// Of a connection: its current database.
-pub(super) async fn database(conn: &mut Conn, connection: u32) -> Option<String> {
-    let sql = format!("SELECT DB FROM information_schema.PROCESSLIST WHERE ID = {connection}");
-    let sets = ask(conn, &sql).await.ok()?;
-    sets.first()?.first()?.first()?.clone()
+/// The current database of a session; `None` where it has none. The server leaves it out while the session still ends what it
+/// did last (seen on all three), so it is asked a few times.
+pub(super) async fn database(conn: &mut Conn, thread: u64) -> Result<Option<String>, mysql_async::Error> {
+    let sql = format!("SELECT PROCESSLIST_DB FROM performance_schema.threads WHERE THREAD_ID = {thread}");
+    for _ in 0..10 {
+        let sets = ask(conn, &sql).await?;
+        let database = sets.first().and_then(|rows| rows.first()?.first()?.clone());
+        if database.is_some() {
+            return Ok(database);
+        }
+        tokio::time::sleep(Duration::from_millis(1)).await;
+    }
+    Ok(None)
 }
 
 #[cfg(test)]

@@ -4,6 +4,7 @@
 //! 9.7.4: 0.4 s apart), so they are taken from the stage `Waiting for table metadata lock`.
 
 use super::ask::{Cells, cell, number};
+use crate::run::SqlError;
 
 /// Instruments of the stages that are read (MariaDB writes some with a capital).
 pub(super) const STAGES: [(&str, Step); 8] = [
@@ -58,6 +59,7 @@ pub(super) struct Event {
     pub(super) rows_examined: u64,
     /// Whether it read a table without an index that would have helped.
     pub(super) without_index: bool,
+    pub(super) error: Option<SqlError>,
     pub(super) stages: Vec<Stage>,
 }
 
@@ -79,7 +81,7 @@ pub(super) fn questions(thread: u64, after: u64, many: bool) -> String {
         "SELECT COUNT(*) FROM performance_schema.events_statements_current \
          WHERE THREAD_ID = {thread} AND END_EVENT_ID IS NULL; \
          SELECT EVENT_ID, END_EVENT_ID, TIMER_START, TIMER_END, SQL_TEXT, ROWS_EXAMINED, \
-         NO_INDEX_USED + SELECT_SCAN, EVENT_NAME FROM performance_schema.{history} \
+         NO_INDEX_USED + SELECT_SCAN, EVENT_NAME, MYSQL_ERRNO, RETURNED_SQLSTATE, MESSAGE_TEXT FROM performance_schema.{history} \
          WHERE THREAD_ID = {thread} AND EVENT_ID > {after} AND NESTING_EVENT_LEVEL = 0 ORDER BY EVENT_ID; \
          SELECT EVENT_ID, EVENT_NAME, TIMER_START, TIMER_END FROM performance_schema.events_stages_history_long \
          WHERE THREAD_ID = {thread} AND EVENT_ID > {after} ORDER BY EVENT_ID"
@@ -109,10 +111,18 @@ pub(super) fn read(running: &[Cells], statements: &[Cells], stages: &[Cells]) ->
             sql: cell(row, 4).to_owned(),
             rows_examined: number(row, 5).unwrap_or(0),
             without_index: number(row, 6).is_some_and(|count| count > 0),
+            error: error(row),
             stages: stages.iter().filter(within).filter_map(stage).collect(),
         });
     }
     Some(events)
+}
+
+/// The error that ended a statement, its message cut after 128 characters.
+fn error(row: &Cells) -> Option<SqlError> {
+    let code = number(row, 8).filter(|code| *code > 0).and_then(|code| u32::try_from(code).ok())?;
+    let (sqlstate, message) = (cell(row, 9).to_owned(), cell(row, 10).to_owned());
+    Some(SqlError { sqlstate, code: Some(code), message, detail: None })
 }
 
 fn stage(row: &Cells) -> Option<Stage> {

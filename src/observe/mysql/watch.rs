@@ -8,7 +8,7 @@ mod look;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use super::Observer;
 use super::ask::{ask, number};
@@ -59,6 +59,8 @@ pub struct Watch {
     /// What `SET lock_wait_timeout` was given, where the server cannot be asked (MariaDB).
     lock_wait_timeout: Option<u64>,
     pending: Pending,
+    /// How long the unit was held back before it was forwarded.
+    prepared: Duration,
     running: Option<Running>,
     /// Indexes of the holds that are open, and the migration that they are of.
     open: Vec<usize>,
@@ -103,6 +105,7 @@ impl Watch {
             event: 0,
             lock_wait_timeout: observer.lock_wait_timeout,
             pending: Pending::default(),
+            prepared: Duration::ZERO,
             running: None,
             open: Vec::new(),
             migration: 0,
@@ -119,13 +122,15 @@ impl Watch {
     pub async fn begins(&mut self, sql: &str) {
         let from = Instant::now();
         self.pending = Pending { pieces: pieces(sql), ..Pending::default() };
-        if let Err(error) = self.read_before(sql).await {
+        if let Err(error) = self.read_before().await {
             self.observer.record().trouble.get_or_insert(error.to_string());
         }
-        self.held_back(from);
+        self.prepared = from.elapsed();
+        let pause = Pause { connection: self.connection, from, to: from + self.prepared };
+        self.observer.record().pauses.push(pause);
     }
 
-    async fn read_before(&mut self, sql: &str) -> Result<(), mysql_async::Error> {
+    async fn read_before(&mut self) -> Result<(), mysql_async::Error> {
         let observer = Arc::clone(&self.observer);
         if self.thread.is_none() {
             // What it did before its first unit (logging in) is told by none.
@@ -146,11 +151,16 @@ impl Watch {
                 self.lock_wait_timeout = Some(seconds);
             }
         });
-        if self.pending.pieces.iter().all(|(_, tables)| tables.is_none()) && !makes_tables(sql) {
+        let mut named = self.pending.pieces.iter().filter_map(|(_, tables)| tables.as_ref()).peekable();
+        if named.peek().is_none() {
             return Ok(());
         }
         let mut control = observer.control.lock().await;
-        self.pending.database = catalog::database(&mut control, self.id).await;
+        if let (true, Some(thread)) =
+            (named.any(|tables| tables.named.iter().any(|t| t.database.is_none())), self.thread)
+        {
+            self.pending.database = catalog::database(&mut control, thread).await?;
+        }
         for (_, tables) in &self.pending.pieces {
             let Some(tables) = tables.as_ref().filter(|tables| tables.kin == Kin::Alter) else { continue };
             for table in resolve(tables, self.pending.database.as_deref()) {
@@ -253,7 +263,7 @@ impl Watch {
         let mut record = self.observer.record();
         let now = Instant::now();
         record.pauses.push(Pause { connection: self.connection, from, to: now });
-        record.held_back.push(now.saturating_duration_since(from));
+        record.held_back.push(self.prepared + now.saturating_duration_since(from));
     }
 }
 

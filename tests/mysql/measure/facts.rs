@@ -1,82 +1,190 @@
-//! For now: prints.
+//! The algorithm of every ALTER in `fixtures/measured-mysql/alters.toml`, and whether writers could work meanwhile, are what
+//! the server itself says of an identical table: by forced clauses and by `TABLE_ID`.
+
+use mysql_async::prelude::Queryable;
+use mysql_async::{Conn, Opts};
+use rehearsal::run::{Algorithm, StatementStatus};
+use serde::Deserialize;
+use std::collections::BTreeMap;
+
 use super::rig::{PLACES, Rig, opts};
 
-#[tokio::test]
-async fn try_out() {
-    for (place, variable) in PLACES {
-        let Some(opts) = opts(variable) else { continue };
-        println!("==== {place}");
-        let setup = [
-            "CREATE TABLE ob_p (id INT PRIMARY KEY, x INT)",
-            "INSERT INTO ob_p VALUES (1,1),(2,2)",
-            "CREATE TABLE ob (id INT PRIMARY KEY AUTO_INCREMENT, a INT, b VARCHAR(60), p INT, KEY (a))",
-            "INSERT INTO ob (a, b, p) SELECT s1.id, REPEAT('x', 40), 1 FROM ob_p s1, ob_p s2, ob_p s3, ob_p s4, ob_p s5, ob_p s6, ob_p s7, ob_p s8, ob_p s9, ob_p s10, ob_p s11, ob_p s12, ob_p s13, ob_p s14",
-        ];
-        let mut rig = Rig::new(&opts, "obs_try", &setup).await;
-        for sql in [
-            "ALTER TABLE ob MODIFY a BIGINT",
-            "CREATE INDEX ib ON ob (b)",
-            "ALTER TABLE ob FORCE",
-            "ALTER TABLE ob ADD COLUMN n INT",
-            "ALTER TABLE ob ALTER a SET DEFAULT 5",
-            "ALTER TABLE ob DROP INDEX ib",
-            "ALTER TABLE ob ADD CONSTRAINT fk1 FOREIGN KEY (p) REFERENCES ob_p (id)",
-            "ALTER TABLE ob_p MODIFY x BIGINT",
-            "ALTER TABLE ob ADD FULLTEXT (b)",
-            "UPDATE ob SET a = 7",
-            "SELECT 1",
-            "INSERT INTO ob (a) VALUES (1); ALTER TABLE ob ADD z INT; ALTER TABLE nope ADD z INT; SELECT 1",
-            "LOCK TABLES ob WRITE",
-            "UNLOCK TABLES",
-            "TRUNCATE ob",
-            "DROP TABLE ob",
-            "OPTIMIZE TABLE ob_p",
-        ] {
-            rig.run(sql).await;
-            let seen = rig.observe().await;
-            for s in seen.statements {
-                println!(
-                    "## {:?} {} {} rows {:?} alg {:?} rv {:?} lwt {:?} rewrites {:?} scans {:?} counters {:?} {:?}",
-                    s.sql,
-                    s.command,
-                    s.duration_ms,
-                    s.rows,
-                    s.algorithm,
-                    s.row_versions.map(|v| v.used),
-                    s.lock_wait_timeout_s,
-                    s.rewrites.map(|r| r.into_iter().map(|r| (r.relation, r.bytes)).collect::<Vec<_>>()),
-                    s.scans.map(|s| s.len()),
-                    (s.counters.redo_bytes, s.counters.binlog_bytes, s.counters.pages_created),
-                    s.error
-                );
-                match s.locks {
-                    None => println!("     locks None"),
-                    Some(locks) => {
-                        for l in locks {
-                            println!(
-                                "     {} {} waited {:?} held {:?} {:?} {:?}",
-                                l.relation,
-                                l.mode,
-                                l.waited_ms.map(|m| m.as_f64()),
-                                l.held_ms.map(|m| m.as_f64()),
-                                l.blocks,
-                                l.how
-                            );
-                        }
-                    }
-                }
+#[derive(Deserialize)]
+struct Fixture {
+    rows: u32,
+    tables: BTreeMap<String, String>,
+    alter: Vec<Alter>,
+}
+
+#[derive(Deserialize)]
+struct Alter {
+    table: String,
+    clause: String,
+    mysql: Option<Algorithm>,
+    mariadb: Option<Algorithm>,
+    only: Option<String>,
+    #[serde(default)]
+    unforced: bool,
+    #[serde(default)]
+    row_versions: u32,
+}
+
+/// What is asked of the server, and what is compared.
+#[derive(Debug, PartialEq, Eq)]
+struct Truth {
+    algorithm: Algorithm,
+    writers_work: Option<bool>,
+}
+
+async fn every_alter(place: &str, variable: &str) {
+    let Some(opts) = opts(variable) else {
+        eprintln!("{place} is not there: {variable} is not set");
+        return;
+    };
+    let fixture: Fixture =
+        toml::from_str(include_str!("../../../fixtures/measured-mysql/alters.toml")).expect("a fixture");
+    let is_mysql = place.starts_with("mysql");
+    let engine = if is_mysql { "mysql" } else { "mariadb" };
+    let mut wrong = Vec::new();
+    let mut checked = 0;
+    let cases = fixture.alter.iter().filter(|alter| alter.only.as_ref().is_none_or(|only| only == engine));
+    for alter in cases {
+        let label = format!("{} {} ({} versions)", alter.table, alter.clause, alter.row_versions);
+        let setup = setup(&fixture, alter);
+        let statements: Vec<&str> = setup.iter().map(String::as_str).collect();
+        let truth = match truth(&opts, &statements, &alter.clause, is_mysql).await {
+            Ok(truth) => truth,
+            Err(refused) => {
+                wrong.push(refused);
+                continue;
             }
-            for b in seen.blocking {
-                println!(
-                    "   > {} rows {:?} new {} reads {:?} writes {:?}",
-                    b.table,
-                    b.rows,
-                    b.new,
-                    b.reads.held_ms.map(|m| m.as_f64()),
-                    b.writes.held_ms.map(|m| m.as_f64())
-                );
-            }
+        };
+        let mut rig = Rig::new(&opts, "obs_facts", &statements).await;
+        rig.run(&format!("ALTER TABLE t {}", alter.clause)).await;
+        let observation = rig.observe().await;
+        assert_eq!(rig.observer.trouble(), None, "{label}");
+        let statement = observation.statements.last().expect("a statement");
+        assert_eq!(statement.status, StatementStatus::Ok, "{label}: {:?}", statement.error);
+        let writes = observation.blocking.iter().find(|blocking| blocking.table.ends_with(".t")).map(|b| &b.writes);
+        // In one stretch from the first lock to the last, or with a gap in between.
+        let has_gap = writes.map(|writes| writes.total_ms > writes.held_ms);
+        let seen = statement.algorithm.map(|algorithm| Truth {
+            algorithm,
+            writers_work: truth.as_ref().and_then(|truth| truth.writers_work).and(has_gap),
+        });
+        let noted = if is_mysql { alter.mysql } else { alter.mariadb };
+        let told = is_mysql || !alter.unforced;
+        if told && seen != truth || noted.is_some_and(|noted| statement.algorithm != Some(noted)) {
+            wrong.push(format!("{label}: seen {seen:?}, the server says {truth:?}, noted {noted:?}"));
         }
-        println!("trouble {:?} overhead {:?}", rig.observer.trouble(), rig.observer.overhead());
+        checked += 1;
     }
+    assert!(wrong.is_empty(), "{place}: {} of {checked} are wrong:\n{}", wrong.len(), wrong.join("\n"));
+    assert!(checked >= 45, "{place}: only {checked} were checked");
+}
+
+fn setup(fixture: &Fixture, alter: &Alter) -> Vec<String> {
+    let mut setup = vec![
+        "CREATE TABLE parent (id INT PRIMARY KEY)".to_owned(),
+        "SET SESSION cte_max_recursion_depth = 100000".to_owned(),
+        "SET SESSION max_recursive_iterations = 100000".to_owned(),
+    ];
+    let series = |from: &str| {
+        format!(
+            "INSERT INTO {from} WITH RECURSIVE s (n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM s WHERE n < {}) ",
+            fixture.rows
+        )
+    };
+    setup.push(format!("{}SELECT n FROM s", series("parent (id)")));
+    setup.push(fixture.tables[&alter.table].clone());
+    setup.push(format!("{}SELECT n, n FROM s", series("t (id, a)")));
+    // Each pair of ADD and DROP uses two row versions.
+    for _ in 0..alter.row_versions / 2 {
+        setup.push("ALTER TABLE t ADD COLUMN gone INT, ALGORITHM=INSTANT".to_owned());
+        setup.push("ALTER TABLE t DROP COLUMN gone, ALGORITHM=INSTANT".to_owned());
+    }
+    if alter.row_versions % 2 == 1 {
+        setup.push("ALTER TABLE t ADD COLUMN stays INT, ALGORITHM=INSTANT".to_owned());
+    }
+    setup
+}
+
+/// Asks the server: which algorithm it takes on an identical table, and whether it takes it beside writers.
+async fn truth(opts: &Opts, setup: &[&str], clause: &str, is_mysql: bool) -> Result<Option<Truth>, String> {
+    let algorithms: &[(&str, Algorithm)] = if is_mysql {
+        &[("INSTANT", Algorithm::Instant), ("INPLACE", Algorithm::Inplace), ("COPY", Algorithm::Copy)]
+    } else {
+        &[
+            ("INSTANT", Algorithm::Instant),
+            ("NOCOPY", Algorithm::Inplace),
+            ("INPLACE", Algorithm::InplaceRebuild),
+            ("COPY", Algorithm::Copy),
+        ]
+    };
+    let mut twin = twin(opts, setup).await;
+    for (word, algorithm) in algorithms {
+        let before = ids(&mut twin, is_mysql).await;
+        // What is about partitions as a whole stands behind everything else, without a comma.
+        let comma = if clause.starts_with("PARTITION BY") || clause.starts_with("REMOVE") { "" } else { "," };
+        let forced = format!("ALTER TABLE t ALGORITHM={word}{comma} {clause}");
+        match twin.query_drop(&forced).await {
+            Ok(()) => {}
+            // It does not do that; or has no row version left.
+            Err(mysql_async::Error::Server(error)) if matches!(error.code, 1845 | 1846 | 4092) => continue,
+            Err(error) => return Err(format!("{forced}: {error}")),
+        }
+        let after = ids(&mut twin, is_mysql).await;
+        let rebuilt = is_mysql
+            && *algorithm == Algorithm::Inplace
+            && after.iter().any(|(name, id)| before.get(name).is_some_and(|old| old != id));
+        let algorithm = if rebuilt { Algorithm::InplaceRebuild } else { *algorithm };
+        let writers_work = match algorithm {
+            Algorithm::Instant => None,
+            _ => Some(takes_beside_writers(opts, setup, &format!("{word}, LOCK=NONE{comma} {clause}")).await),
+        };
+        // What only changes the dictionary has no time in which writers could work.
+        return Ok(Some(Truth { algorithm, writers_work }));
+    }
+    Ok(None)
+}
+
+async fn takes_beside_writers(opts: &Opts, setup: &[&str], clauses: &str) -> bool {
+    let mut twin = twin(opts, setup).await;
+    twin.query_drop(format!("ALTER TABLE t ALGORITHM={clauses}")).await.is_ok()
+}
+
+async fn twin(opts: &Opts, setup: &[&str]) -> Conn {
+    let mut conn = Conn::new(opts.clone()).await.expect("a session");
+    for sql in ["DROP DATABASE IF EXISTS obs_twin", "CREATE DATABASE obs_twin", "USE obs_twin"].iter().chain(setup) {
+        conn.query_drop(*sql).await.unwrap_or_else(|error| ignore_unknown_variable(sql, &error));
+    }
+    conn
+}
+
+fn ignore_unknown_variable(sql: &str, error: &mysql_async::Error) {
+    assert!(sql.starts_with("SET SESSION"), "{sql}: {error}");
+}
+
+async fn ids(conn: &mut Conn, is_mysql: bool) -> BTreeMap<String, u64> {
+    let view = if is_mysql { "INNODB_TABLES" } else { "INNODB_SYS_TABLES" };
+    let sql = format!("SELECT NAME, TABLE_ID FROM information_schema.{view} WHERE NAME LIKE 'obs\\_twin/t%'");
+    conn.query::<(String, u64), _>(sql).await.expect("ids").into_iter().collect()
+}
+
+#[tokio::test]
+async fn alters_are_carried_out_on_mysql_as_it_says_itself() {
+    let (place, variable) = PLACES[0];
+    every_alter(place, variable).await;
+}
+
+#[tokio::test]
+async fn alters_are_carried_out_on_mariadb_11_8_as_it_says_itself() {
+    let (place, variable) = PLACES[1];
+    every_alter(place, variable).await;
+}
+
+#[tokio::test]
+async fn alters_are_carried_out_on_mariadb_10_11_as_it_says_itself() {
+    let (place, variable) = PLACES[2];
+    every_alter(place, variable).await;
 }

@@ -17,7 +17,9 @@ use super::super::record::Hold;
 use super::super::statement::{self, Change, Clock, Held, shuts_out, span};
 use super::super::{Family, windows};
 use super::{Answer, Outcome, Running, Watch, makes_tables, resolve};
-use crate::run::{Algorithm, Counters, How, Rewrite, RewriteKind, RowVersions, Scan, Statement, StatementStatus};
+use crate::run::{
+    Algorithm, Counters, How, Rewrite, RewriteKind, RowVersions, Scan, SqlError, Statement, StatementStatus,
+};
 use crate::sql::mysql::command::name_of;
 use crate::sql::mysql::name;
 use crate::sql::mysql::tables::{Kin, Tables};
@@ -89,8 +91,8 @@ impl Watch {
         }
         let spent = boundary.totals.since(observer.record().totals);
         self.put(pieces, found, &boundary, running, was_open, &before, spent);
-        // Reading, and trying on a clone, is not the next statement's.
-        let totals = observer.totals(&mut control).await?;
+        // Reading catalogs, and trying on a clone, is not the next statement's.
+        let totals = if changes { observer.totals(&mut control).await? } else { boundary.totals };
         observer.record().totals = totals;
         Ok(())
     }
@@ -190,7 +192,7 @@ impl Watch {
         let mut change =
             Change { family: self.observer.family, event, clock, targets: &targets, algorithm: None, before, after };
         let failed = piece.failed();
-        let nothing = Found { rewrites: Some(Vec::new()), scans: piece.scans(before), ..Found::default() };
+        let nothing = Found { rewrites: Some(Vec::new()), scans: piece.scans(), ..Found::default() };
         let Some(tables) = piece.tables else {
             let held =
                 if self.in_transaction { None } else { statement::sampled(log, before, piece.began, piece.ended) };
@@ -341,10 +343,7 @@ impl Watch {
             let in_transaction = was_open || self.in_transaction;
             let rows = piece.rows(found.algorithm);
             let lock_wait_timeout_s = timeout.filter(|_| locks.iter().any(shuts_out));
-            let error = match piece.outcome {
-                Some(Outcome::Error(error)) => Some(error.clone()),
-                _ => None,
-            };
+            let error = piece.error();
             record.statements.push(Statement {
                 line: running.line.filter(|_| number == 0),
                 connection: self.connection,
@@ -389,7 +388,16 @@ impl Watch {
 
 impl Piece<'_> {
     fn failed(&self) -> bool {
-        matches!(self.outcome, Some(Outcome::Error(_)))
+        self.error().is_some()
+    }
+
+    /// The error that the client was told, or that the server has on record.
+    fn error(&self) -> Option<SqlError> {
+        match self.outcome {
+            Some(Outcome::Error(error)) => Some(error.clone()),
+            Some(_) => None,
+            None => self.event?.error.clone(),
+        }
     }
 
     fn affected(&self) -> Option<u64> {
@@ -404,7 +412,7 @@ impl Piece<'_> {
         let counts = ["INSERT", "UPDATE", "DELETE", "REPLACE", "LOAD DATA", "CREATE TABLE AS"];
         let command = name_of(self.sql);
         match self.outcome? {
-            Outcome::Rows(rows) => Some(*rows),
+            Outcome::Rows(rows) if command == "SELECT" || counts.contains(&command.as_str()) => Some(*rows),
             Outcome::Done { affected, .. } if counts.contains(&command.as_str()) => Some(*affected),
             Outcome::Done { affected, .. } if algorithm == Some(Algorithm::Copy) => Some(*affected),
             Outcome::Done { affected, .. } if command == "CALL" => Some(*affected).filter(|rows| *rows > 0),
@@ -414,7 +422,7 @@ impl Piece<'_> {
 
     /// What was read from end to end, of a statement that changes no definitions: nothing, if every table was read by an
     /// index; else not known, since the server does not say which table it was.
-    fn scans(&self, _known: &Catalog) -> Option<Vec<Scan>> {
+    fn scans(&self) -> Option<Vec<Scan>> {
         let event = self.event?;
         (self.tables.is_some() || !event.without_index || event.rows_examined == 0).then(Vec::new)
     }
