@@ -151,14 +151,13 @@ impl Watch {
                 self.lock_wait_timeout = Some(seconds);
             }
         });
-        let mut named = self.pending.pieces.iter().filter_map(|(_, tables)| tables.as_ref()).peekable();
-        if named.peek().is_none() {
+        let named: Vec<&Tables> = self.pending.pieces.iter().filter_map(|(_, tables)| tables.as_ref()).collect();
+        if named.is_empty() {
             return Ok(());
         }
+        let without_database = named.iter().any(|tables| tables.named.iter().any(|table| table.database.is_none()));
         let mut control = observer.control.lock().await;
-        if let (true, Some(thread)) =
-            (named.any(|tables| tables.named.iter().any(|t| t.database.is_none())), self.thread)
-        {
+        if let (true, Some(thread)) = (without_database, self.thread) {
             self.pending.database = catalog::database(&mut control, thread).await?;
         }
         for (_, tables) in &self.pending.pieces {

@@ -125,8 +125,8 @@ mod tests {
                 Some(database) => format!("{database}.{}", table.name),
                 None => table.name.clone(),
             };
-            let names: Vec<String> = found.named.iter().map(named).collect();
-            assert_eq!((found.kin, names.join(" ").as_str()), (kin, expected), "{sql}");
+            let shown: Vec<String> = found.named.iter().map(named).collect();
+            assert_eq!((found.kin, shown.join(" ").as_str()), (kin, expected), "{sql}");
         }
         assert_eq!(tables_of("INSERT INTO t VALUES (1)"), None);
     }

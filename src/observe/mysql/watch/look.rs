@@ -313,7 +313,7 @@ impl Watch {
             let is_last = number + 1 == count;
             let index = record.statements.len();
             let mut locks = Vec::new();
-            let mut observed = found.held.is_some();
+            let mut was_seen = found.held.is_some();
             let mut held = found.held.unwrap_or_default();
             held.sort_by(|a, b| b.key.1.cmp(&a.key.1).then(a.from.cmp(&b.from)).then(a.key.0.cmp(&b.key.0)));
             for lock in &held {
@@ -334,11 +334,10 @@ impl Watch {
                     };
                     let facts = lock.facts(true, true);
                     self.open.push(record.holds.len());
-                    let hold = self.hold(index, locks.len(), &lock, facts.blocks.clone(), None);
-                    record.holds.push(hold);
+                    record.holds.push(self.hold(index, locks.len(), &lock, facts.blocks.clone(), None));
                     locks.push(facts);
                 }
-                observed |= self.in_transaction || was_open || !boundary.locks.is_empty();
+                was_seen |= self.in_transaction || was_open || !boundary.locks.is_empty();
             }
             let in_transaction = was_open || self.in_transaction;
             let rows = piece.rows(found.algorithm);
@@ -354,7 +353,7 @@ impl Watch {
                 in_transaction,
                 duration_ms: piece.ended.saturating_duration_since(piece.began).into(),
                 rows,
-                locks: observed.then_some(locks),
+                locks: was_seen.then_some(locks),
                 rewrites: found.rewrites,
                 scans: found.scans,
                 algorithm: found.algorithm,
