@@ -148,7 +148,7 @@ impl Server {
         else {
             unreachable!("PostgreSQL was asked for")
         };
-        config
+        *config
     }
 
     /// Whether it still answers queries.

@@ -15,7 +15,7 @@ const CONNECT_LIMIT: Duration = Duration::from_secs(5);
 #[derive(Debug, Clone)]
 pub enum Access {
     /// PostgreSQL.
-    Postgres(tokio_postgres::Config),
+    Postgres(Box<tokio_postgres::Config>),
     /// MySQL or MariaDB.
     Mysql(mysql_async::Opts),
 }
@@ -32,7 +32,7 @@ impl Access {
     /// As the superuser, to one of the databases of the server at `endpoint`.
     pub fn new(engine: Engine, endpoint: &Endpoint, password: Option<&str>, database: &str) -> Self {
         match engine {
-            Engine::Postgres => Self::Postgres(postgres(endpoint, password, database)),
+            Engine::Postgres => Self::Postgres(Box::new(postgres(endpoint, password, database))),
             Engine::Mysql | Engine::Mariadb => Self::Mysql(mysql(engine, endpoint, password, database)),
         }
     }

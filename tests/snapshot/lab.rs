@@ -220,7 +220,7 @@ pub(crate) struct Database {
 impl Database {
     /// How to connect to it.
     pub(crate) fn access(&self) -> Access {
-        Access::Postgres(self.config.clone())
+        Access::Postgres(Box::new(self.config.clone()))
     }
 
     /// Runs SQL that must succeed.

@@ -71,7 +71,7 @@ impl Watch {
         let mut control = observer.control.lock().await;
         let boundary = self.boundary(&mut control, answer).await?;
         let before = Arc::clone(&observer.record().committed);
-        let pieces = self.pieces(running, answer, &boundary.events, ended);
+        let pieces = Self::pieces(running, answer, &boundary.events, ended);
         let changes = pieces.iter().any(|piece| {
             piece.tables.is_some()
                 || makes_tables(piece.sql)
@@ -90,7 +90,7 @@ impl Watch {
             found.push(self.change(&mut control, piece, running, log, (&before, &after), alone).await?);
         }
         let spent = boundary.totals.since(observer.record().totals);
-        self.put(pieces, found, &boundary, running, was_open, &before, spent);
+        self.put(pieces, found, &boundary, running, was_open, &before, &spent);
         // Reading catalogs, and trying on a clone, is not the next statement's.
         let totals = if changes { observer.totals(&mut control).await? } else { boundary.totals };
         observer.record().totals = totals;
@@ -139,13 +139,7 @@ impl Watch {
     }
 
     /// Matches the statements of a unit with the server's events.
-    fn pieces<'a>(
-        &self,
-        running: &'a Running,
-        answer: &'a Answer,
-        events: &'a [Event],
-        ended: Instant,
-    ) -> Vec<Piece<'a>> {
+    fn pieces<'a>(running: &'a Running, answer: &'a Answer, events: &'a [Event], ended: Instant) -> Vec<Piece<'a>> {
         let known = &running.pending.pieces;
         let origin = events.first().map_or(0, |event| event.from);
         let clock = Clock { began: running.began, origin, ended };
@@ -217,10 +211,10 @@ impl Watch {
         change.algorithm = match algorithm::trace(event, traced.0, traced.1) {
             Some(Trace::Told(algorithm)) => Some(algorithm),
             Some(Trace::DictionaryOnly) => match &mut clone {
-                Some(clone) => clone.takes("ALGORITHM=INSTANT").await?.map(|takes| match takes {
-                    true => Algorithm::Instant,
-                    false => Algorithm::Inplace,
-                }),
+                Some(clone) => {
+                    let takes = clone.takes("ALGORITHM=INSTANT").await?;
+                    takes.map(|takes| if takes { Algorithm::Instant } else { Algorithm::Inplace })
+                }
                 None => None,
             },
             None => None,
@@ -298,7 +292,7 @@ impl Watch {
         running: &Running,
         was_open: bool,
         before: &Catalog,
-        spent: Counters,
+        spent: &Counters,
     ) {
         let observer = Arc::clone(&self.observer);
         let mut record = observer.record();
@@ -361,7 +355,7 @@ impl Watch {
                 lock_wait_timeout_s,
                 implicit_commit: number == 0 && was_open && commits_implicitly(piece.sql),
                 // Counted once for a unit: of several statements, each one's share is not known.
-                counters: if count == 1 { spent.clone() } else { not_observed(&spent) },
+                counters: if count == 1 { spent.clone() } else { not_observed(spent) },
             });
             if is_last {
                 let gone = |hold: &usize| !boundary.locks.contains(&record.holds[*hold].key);
