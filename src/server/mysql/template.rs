@@ -45,23 +45,20 @@ pub(in crate::server) async fn make(
     // server makes it as large as it is to be when it starts.
     options.extend(["--skip-log-bin", "--innodb-flush-log-at-trx-commit=0"].map(str::to_owned));
     options.push(format!("--tmpdir={}", beside.display()));
-    match wish.engine {
-        Engine::Mariadb => {
-            options.push("--innodb-log-file-size=8M".to_owned());
-            let mut install = program(&installation.program("mariadb-install-db"), user);
-            install.args(&options).args(["--auth-root-authentication-method=normal", "--skip-test-db"]);
-            run(&mut install, installation, Stdio::null()).await?;
-            let mut bootstrap = program(&installation.server, user);
-            bootstrap.args(&options).arg("--bootstrap");
-            let input = fs::File::open(&script).map_err(ServerError::file(&script))?;
-            run(&mut bootstrap, installation, input.into()).await
-        }
-        _ => {
-            let mut initialize = program(&installation.server, user);
-            initialize.args(&options).args(["--initialize-insecure", "--secure-file-priv="]);
-            initialize.arg(format!("--init-file={}", script.display()));
-            run(&mut initialize, installation, Stdio::null()).await
-        }
+    if wish.engine == Engine::Mariadb {
+        options.push("--innodb-log-file-size=8M".to_owned());
+        let mut install = program(&installation.program("mariadb-install-db"), user);
+        install.args(&options).args(["--auth-root-authentication-method=normal", "--skip-test-db"]);
+        run(&mut install, installation, Stdio::null()).await?;
+        let mut bootstrap = program(&installation.server, user);
+        bootstrap.args(&options).arg("--bootstrap");
+        let input = fs::File::open(&script).map_err(ServerError::file(&script))?;
+        run(&mut bootstrap, installation, input.into()).await
+    } else {
+        let mut initialize = program(&installation.server, user);
+        initialize.args(&options).args(["--initialize-insecure", "--secure-file-priv="]);
+        initialize.arg(format!("--init-file={}", script.display()));
+        run(&mut initialize, installation, Stdio::null()).await
     }
 }
 
