@@ -10,7 +10,7 @@ use rehearsal::server::{Endpoint, Server};
 
 use crate::lab::{Lab, PLACES, Place, container, run, start, with_own_server, with_server};
 
-fn each(test: impl AsyncFn(Place, &Lab)) {
+fn each(test: &impl AsyncFn(Place, &Lab)) {
     for place in PLACES {
         with_server(place, async |lab| test(place, lab).await);
     }
@@ -18,7 +18,7 @@ fn each(test: impl AsyncFn(Place, &Lab)) {
 
 #[test]
 fn a_server_of_each_place_answers_and_says_what_it_is() {
-    each(async |place, lab| {
+    each(&async |place, lab| {
         assert!(lab.server.answers().await, "{place:?}");
         let facts = lab.server.facts().await.expect("facts");
         assert_eq!(facts.engine, place.engine());
@@ -33,7 +33,7 @@ fn a_server_of_each_place_answers_and_says_what_it_is() {
 
 #[test]
 fn a_server_of_each_place_is_durable_has_a_binary_log_and_its_instruments_on() {
-    each(async |place, lab| {
+    each(&async |place, lab| {
         let facts = lab.server.facts().await.expect("facts");
         let expected = [
             ("innodb_flush_log_at_trx_commit", "1"),
@@ -64,7 +64,7 @@ fn a_server_of_each_place_is_durable_has_a_binary_log_and_its_instruments_on() {
 
 #[test]
 fn our_database_is_there_in_the_servers_own_character_set() {
-    each(async |place, lab| {
+    each(&async |place, lab| {
         let shop = lab.open(rehearsal::server::DATABASE).await;
         let (database, server): (String, String) = shop.get("SELECT @@collation_database, @@collation_server").await;
         assert_eq!(database, server, "{place:?}");
@@ -263,12 +263,12 @@ fn what_a_killed_process_leaves_is_swept() {
         };
         child.kill().expect("it is killed");
         child.wait().expect("our child");
-        let is_there = || match place {
-            "local" => !processes_of(found_by.as_ref()).is_empty() || std::path::Path::new(&found_by).exists(),
-            _ => {
-                let all = Command::new("docker").args(["ps", "-aq"]).output().expect("docker starts").stdout;
-                String::from_utf8_lossy(&all).contains(&found_by)
+        let is_there = || {
+            if place == "local" {
+                return !processes_of(found_by.as_ref()).is_empty() || std::path::Path::new(&found_by).exists();
             }
+            let all = Command::new("docker").args(["ps", "-aq"]).output().expect("docker starts").stdout;
+            String::from_utf8_lossy(&all).contains(&found_by)
         };
         assert!(is_there(), "{place}: a killed process cannot have cleaned up");
         run(async {
