@@ -147,6 +147,9 @@ impl Watch {
         ended: Instant,
     ) -> Vec<Piece<'a>> {
         let known = &running.pending.pieces;
+        // The unit's are the last: one before them may have been the end of something that is told by no unit.
+        let strange = if answer.outcomes.len() <= known.len() { events.len().saturating_sub(known.len()) } else { 0 };
+        let events = &events[strange..];
         let origin = events.first().map_or(0, |event| event.from);
         let clock = Clock { began: running.began, origin, ended };
         let count = events.len().max(1);
