@@ -2,4 +2,5 @@
 
 mod facts;
 mod rig;
+mod statements;
 mod windows;

@@ -7,7 +7,7 @@ use rehearsal::run::{Algorithm, StatementStatus};
 use serde::Deserialize;
 use std::collections::BTreeMap;
 
-use super::rig::{PLACES, Rig, opts};
+use super::rig::{PLACES, Rig, opts, turn};
 
 #[derive(Deserialize)]
 struct Fixture {
@@ -41,6 +41,7 @@ async fn every_alter(place: &str, variable: &str) {
         eprintln!("{place} is not there: {variable} is not set");
         return;
     };
+    let _turn = turn(variable).await;
     let fixture: Fixture =
         toml::from_str(include_str!("../../../fixtures/measured-mysql/alters.toml")).expect("a fixture");
     let is_mysql = place.starts_with("mysql");

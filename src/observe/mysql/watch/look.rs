@@ -403,10 +403,12 @@ impl Piece<'_> {
         }
     }
 
+    /// Rows that it touched, as the client was told, or as the server has on record.
     fn affected(&self) -> Option<u64> {
         match self.outcome {
             Some(Outcome::Done { affected, .. }) => Some(*affected),
-            _ => None,
+            Some(_) => None,
+            None => self.event?.rows_affected,
         }
     }
 
@@ -414,13 +416,12 @@ impl Piece<'_> {
     fn rows(&self, algorithm: Option<Algorithm>) -> Option<u64> {
         let counts = ["INSERT", "UPDATE", "DELETE", "REPLACE", "LOAD DATA", "CREATE TABLE AS"];
         let command = name_of(self.sql);
-        match self.outcome? {
-            Outcome::Rows(rows) if command == "SELECT" || counts.contains(&command.as_str()) => Some(*rows),
-            Outcome::Done { affected, .. } if counts.contains(&command.as_str()) => Some(*affected),
-            Outcome::Done { affected, .. } if algorithm == Some(Algorithm::Copy) => Some(*affected),
-            Outcome::Done { affected, .. } if command == "CALL" => Some(*affected).filter(|rows| *rows > 0),
-            _ => None,
+        if let Some(Outcome::Rows(rows)) = self.outcome {
+            return (command == "SELECT" || counts.contains(&command.as_str())).then_some(*rows);
         }
+        let affected = self.affected().filter(|_| !self.failed())?;
+        let counted = counts.contains(&command.as_str()) || algorithm == Some(Algorithm::Copy);
+        (counted || command == "CALL" && affected > 0).then_some(affected)
     }
 
     /// What was read from end to end, of a statement that changes no definitions: nothing, if every table was read by an
