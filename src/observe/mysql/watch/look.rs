@@ -71,7 +71,7 @@ impl Watch {
         let mut control = observer.control.lock().await;
         let boundary = self.boundary(&mut control, answer).await?;
         let before = Arc::clone(&observer.record().committed);
-        let pieces = self.pieces(running, answer, &boundary.events, ended);
+        let pieces = match_up(running, answer, &boundary.events, ended);
         let changes = pieces.iter().any(|piece| {
             piece.tables.is_some()
                 || makes_tables(piece.sql)
@@ -90,7 +90,7 @@ impl Watch {
             found.push(self.change(&mut control, piece, running, log, (&before, &after), alone).await?);
         }
         let spent = boundary.totals.since(observer.record().totals);
-        self.put(pieces, found, &boundary, running, was_open, &before, spent);
+        self.put(pieces, found, &boundary, running, was_open, &before, &spent);
         // Reading catalogs, and trying on a clone, is not the next statement's.
         let totals = if changes { observer.totals(&mut control).await? } else { boundary.totals };
         observer.record().totals = totals;
@@ -138,48 +138,6 @@ impl Watch {
         }
     }
 
-    /// Matches the statements of a unit with the server's events.
-    fn pieces<'a>(
-        &self,
-        running: &'a Running,
-        answer: &'a Answer,
-        events: &'a [Event],
-        ended: Instant,
-    ) -> Vec<Piece<'a>> {
-        let known = &running.pending.pieces;
-        // The unit's are the last: one before them may have been the end of something that is told by no unit.
-        let strange = if answer.outcomes.len() <= known.len() { events.len().saturating_sub(known.len()) } else { 0 };
-        let events = &events[strange..];
-        let origin = events.first().map_or(0, |event| event.from);
-        let clock = Clock { began: running.began, origin, ended };
-        let count = events.len().max(1);
-        (0..count)
-            .map(|index| {
-                let event = events.get(index);
-                let is_last = index + 1 == count;
-                let (sql, tables) = match (known.get(index), event) {
-                    _ if count == 1 && known.len() != 1 => (running.sql.as_str(), None),
-                    (Some((sql, tables)), _) if known.len() >= count => (sql.as_str(), tables.as_ref()),
-                    (_, Some(event)) => (event.sql.as_str(), None),
-                    _ => (running.sql.as_str(), None),
-                };
-                let aligned = answer.outcomes.len() == count;
-                let outcome =
-                    if aligned { answer.outcomes.get(index) } else { answer.outcomes.last().filter(|_| is_last) };
-                let targets = tables.map(|tables| resolve(tables, running.pending.database.as_deref()));
-                Piece {
-                    sql,
-                    tables,
-                    event,
-                    outcome,
-                    targets: targets.unwrap_or_default(),
-                    began: if index == 0 { running.began } else { event.map_or(running.began, |e| clock.at(e.from)) },
-                    ended: if is_last { ended } else { event.map_or(ended, |event| clock.at(event.to)) },
-                }
-            })
-            .collect()
-    }
-
     async fn change(
         &self,
         control: &mut Conn,
@@ -220,10 +178,10 @@ impl Watch {
         change.algorithm = match algorithm::trace(event, traced.0, traced.1) {
             Some(Trace::Told(algorithm)) => Some(algorithm),
             Some(Trace::DictionaryOnly) => match &mut clone {
-                Some(clone) => clone.takes("ALGORITHM=INSTANT").await?.map(|takes| match takes {
-                    true => Algorithm::Instant,
-                    false => Algorithm::Inplace,
-                }),
+                Some(clone) => clone
+                    .takes("ALGORITHM=INSTANT")
+                    .await?
+                    .map(|takes| if takes { Algorithm::Instant } else { Algorithm::Inplace }),
                 None => None,
             },
             None => None,
@@ -301,7 +259,7 @@ impl Watch {
         running: &Running,
         was_open: bool,
         before: &Catalog,
-        spent: Counters,
+        spent: &Counters,
     ) {
         let observer = Arc::clone(&self.observer);
         let mut record = observer.record();
@@ -316,7 +274,7 @@ impl Watch {
             let is_last = number + 1 == count;
             let index = record.statements.len();
             let mut locks = Vec::new();
-            let mut observed = found.held.is_some();
+            let mut is_known = found.held.is_some();
             let mut held = found.held.unwrap_or_default();
             held.sort_by(|a, b| b.key.1.cmp(&a.key.1).then(a.from.cmp(&b.from)).then(a.key.0.cmp(&b.key.0)));
             for lock in &held {
@@ -337,11 +295,11 @@ impl Watch {
                     };
                     let facts = lock.facts(true, true);
                     self.open.push(record.holds.len());
-                    let hold = self.hold(index, locks.len(), &lock, facts.blocks.clone(), None);
-                    record.holds.push(hold);
+                    let open = self.hold(index, locks.len(), &lock, facts.blocks.clone(), None);
+                    record.holds.push(open);
                     locks.push(facts);
                 }
-                observed |= self.in_transaction || was_open || !boundary.locks.is_empty();
+                is_known |= self.in_transaction || was_open || !boundary.locks.is_empty();
             }
             let in_transaction = was_open || self.in_transaction;
             let rows = piece.rows(found.algorithm);
@@ -357,7 +315,7 @@ impl Watch {
                 in_transaction,
                 duration_ms: piece.ended.saturating_duration_since(piece.began).into(),
                 rows,
-                locks: observed.then_some(locks),
+                locks: is_known.then_some(locks),
                 rewrites: found.rewrites,
                 scans: found.scans,
                 algorithm: found.algorithm,
@@ -365,7 +323,7 @@ impl Watch {
                 lock_wait_timeout_s,
                 implicit_commit: number == 0 && was_open && commits_implicitly(piece.sql),
                 // Counted once for a unit: of several statements, each one's share is not known.
-                counters: if count == 1 { spent.clone() } else { not_observed(&spent) },
+                counters: if count == 1 { spent.clone() } else { not_observed(spent) },
             });
             if is_last {
                 let gone = |hold: &usize| !boundary.locks.contains(&record.holds[*hold].key);
@@ -387,6 +345,41 @@ impl Watch {
         let (key, connection) = (held.key.clone(), self.connection);
         Hold { statement, lock, key, blocks, connection, granted: held.from, released }
     }
+}
+
+/// Matches the statements of a unit with the server's events.
+fn match_up<'a>(running: &'a Running, answer: &'a Answer, events: &'a [Event], ended: Instant) -> Vec<Piece<'a>> {
+    let known = &running.pending.pieces;
+    // The unit's are the last: one before them may have been the end of something that is told by no unit.
+    let strange = if answer.outcomes.len() <= known.len() { events.len().saturating_sub(known.len()) } else { 0 };
+    let events = &events[strange..];
+    let origin = events.first().map_or(0, |event| event.from);
+    let clock = Clock { began: running.began, origin, ended };
+    let count = events.len().max(1);
+    (0..count)
+        .map(|index| {
+            let event = events.get(index);
+            let is_last = index + 1 == count;
+            let (sql, tables) = match (known.get(index), event) {
+                _ if count == 1 && known.len() != 1 => (running.sql.as_str(), None),
+                (Some((sql, tables)), _) if known.len() >= count => (sql.as_str(), tables.as_ref()),
+                (_, Some(event)) => (event.sql.as_str(), None),
+                _ => (running.sql.as_str(), None),
+            };
+            let aligned = answer.outcomes.len() == count;
+            let outcome = if aligned { answer.outcomes.get(index) } else { answer.outcomes.last().filter(|_| is_last) };
+            let targets = tables.map(|tables| resolve(tables, running.pending.database.as_deref()));
+            Piece {
+                sql,
+                tables,
+                event,
+                outcome,
+                targets: targets.unwrap_or_default(),
+                began: if index == 0 { running.began } else { event.map_or(running.began, |e| clock.at(e.from)) },
+                ended: if is_last { ended } else { event.map_or(ended, |event| clock.at(event.to)) },
+            }
+        })
+        .collect()
 }
 
 impl Piece<'_> {
