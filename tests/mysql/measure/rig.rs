@@ -29,10 +29,10 @@ pub(crate) async fn turn(variable: &str) -> MutexGuard<'static, ()> {
 }
 
 /// How to connect to a server.
-pub(crate) fn opts(variable: &str) -> Option<Opts> {
-    let url = std::env::var(variable).ok()?;
+pub(crate) fn opts(variable: &str) -> Opts {
+    let url = std::env::var(variable).unwrap_or_else(|_| panic!("{variable} has to say where the server is"));
     let opts = Opts::from_url(&url).expect("a URL of a server");
-    Some(OptsBuilder::from_opts(opts).prefer_socket(false).stmt_cache_size(0).into())
+    OptsBuilder::from_opts(opts).prefer_socket(false).stmt_cache_size(0).into()
 }
 
 /// A tool's session, watched.
