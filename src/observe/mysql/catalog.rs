@@ -211,10 +211,10 @@ pub(super) async fn definition(conn: &mut Conn, (database, table): &TableName) -
 }
 
 /// The current database of a session; `None` where it has none. The server leaves it out while the session still ends what it
-/// did last (seen on all three), so it is asked a few times.
+/// did last (seen on all three), so it is asked again: without one, no table can be named alone.
 pub(super) async fn database(conn: &mut Conn, thread: u64) -> Result<Option<String>, mysql_async::Error> {
     let sql = format!("SELECT PROCESSLIST_DB FROM performance_schema.threads WHERE THREAD_ID = {thread}");
-    for _ in 0..10 {
+    for _ in 0..500 {
         let sets = ask(conn, &sql).await?;
         let database = sets.first().and_then(|rows| rows.first()?.first()?.clone());
         if database.is_some() {

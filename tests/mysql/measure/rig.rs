@@ -9,6 +9,8 @@ use rehearsal::observe::Observation;
 use rehearsal::observe::mysql::Observer;
 use rehearsal::observe::mysql::watch::{Answer, Outcome, Watch};
 use rehearsal::run::{SqlError, Statement};
+use tokio::sync::{Mutex, MutexGuard};
+
 use rehearsal::sql::mysql::transaction::{Control, commits_implicitly, control};
 
 /// The servers that are tested with, by the variables that say where they are (`mysql://root:pw@127.0.0.1:3306/rehearsal`).
@@ -18,11 +20,19 @@ pub(crate) const PLACES: [(&str, &str); 3] = [
     ("mariadb 10.11", "REHEARSAL_TEST_MARIADB_1011"),
 ];
 
+static TURNS: [Mutex<()>; 3] = [Mutex::const_new(()), Mutex::const_new(()), Mutex::const_new(())];
+
+/// Waits until no other test uses the server: some counters are the server's and not a session's.
+pub(crate) async fn turn(variable: &str) -> MutexGuard<'static, ()> {
+    let place = PLACES.iter().position(|(_, known)| *known == variable).expect("a place");
+    TURNS[place].lock().await
+}
+
 /// How to connect to a server.
-pub(crate) fn opts(variable: &str) -> Option<Opts> {
-    let url = std::env::var(variable).ok()?;
+pub(crate) fn opts(variable: &str) -> Opts {
+    let url = std::env::var(variable).unwrap_or_else(|_| panic!("{variable} has to say where the server is"));
     let opts = Opts::from_url(&url).expect("a URL of a server");
-    Some(OptsBuilder::from_opts(opts).prefer_socket(false).stmt_cache_size(0).into())
+    OptsBuilder::from_opts(opts).prefer_socket(false).stmt_cache_size(0).into()
 }
 
 /// A tool's session, watched.
