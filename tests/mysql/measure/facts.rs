@@ -7,7 +7,10 @@ use rehearsal::run::{Algorithm, StatementStatus};
 use serde::Deserialize;
 use std::collections::BTreeMap;
 
-use super::rig::{PLACES, Rig, opts, turn};
+use super::rig::{Rig, alone};
+use rehearsal::scenario::Engine;
+
+use crate::lab::Place;
 
 #[derive(Deserialize)]
 struct Fixture {
@@ -36,12 +39,10 @@ struct Truth {
     writers_work: Option<bool>,
 }
 
-async fn every_alter(place: &str, variable: &str) {
-    let opts = opts(variable);
-    let _turn = turn(variable).await;
+async fn every_alter(place: Place, opts: &Opts) {
     let fixture: Fixture =
         toml::from_str(include_str!("../../../fixtures/measured-mysql/alters.toml")).expect("a fixture");
-    let is_mysql = place.starts_with("mysql");
+    let is_mysql = place.engine() == Engine::Mysql;
     let engine = if is_mysql { "mysql" } else { "mariadb" };
     let mut wrong = Vec::new();
     let mut checked = 0;
@@ -50,14 +51,14 @@ async fn every_alter(place: &str, variable: &str) {
         let label = format!("{} {} ({} versions)", alter.table, alter.clause, alter.row_versions);
         let setup = setup(&fixture, alter);
         let statements: Vec<&str> = setup.iter().map(String::as_str).collect();
-        let truth = match truth(&opts, &statements, &alter.clause, is_mysql).await {
+        let truth = match truth(opts, &statements, &alter.clause, is_mysql).await {
             Ok(truth) => truth,
             Err(refused) => {
                 wrong.push(refused);
                 continue;
             }
         };
-        let mut rig = Rig::new(&opts, "obs_facts", &statements).await;
+        let mut rig = Rig::new(opts, "obs_facts", &statements).await;
         rig.run(&format!("ALTER TABLE t {}", alter.clause)).await;
         let observation = rig.observe().await;
         assert_eq!(rig.observer.trouble(), None, "{label}");
@@ -77,8 +78,8 @@ async fn every_alter(place: &str, variable: &str) {
         }
         checked += 1;
     }
-    assert!(wrong.is_empty(), "{place}: {} of {checked} are wrong:\n{}", wrong.len(), wrong.join("\n"));
-    assert!(checked >= 45, "{place}: only {checked} were checked");
+    assert!(wrong.is_empty(), "{place:?}: {} of {checked} are wrong:\n{}", wrong.len(), wrong.join("\n"));
+    assert!(checked >= 45, "{place:?}: only {checked} were checked");
 }
 
 fn setup(fixture: &Fixture, alter: &Alter) -> Vec<String> {
@@ -169,20 +170,20 @@ async fn ids(conn: &mut Conn, is_mysql: bool) -> BTreeMap<String, u64> {
     conn.query::<(String, u64), _>(sql).await.expect("ids").into_iter().collect()
 }
 
-#[tokio::test]
-async fn alters_are_carried_out_on_mysql_as_it_says_itself() {
-    let (place, variable) = PLACES[0];
-    every_alter(place, variable).await;
+#[test]
+fn alters_are_carried_out_on_mysql_as_it_says_itself() {
+    let place = Place::Mysql("9.7");
+    alone(place, async |opts| every_alter(place, opts).await);
 }
 
-#[tokio::test]
-async fn alters_are_carried_out_on_mariadb_11_8_as_it_says_itself() {
-    let (place, variable) = PLACES[1];
-    every_alter(place, variable).await;
+#[test]
+fn alters_are_carried_out_on_mariadb_11_8_as_it_says_itself() {
+    let place = Place::Mariadb("11.8");
+    alone(place, async |opts| every_alter(place, opts).await);
 }
 
-#[tokio::test]
-async fn alters_are_carried_out_on_mariadb_10_11_as_it_says_itself() {
-    let (place, variable) = PLACES[2];
-    every_alter(place, variable).await;
+#[test]
+fn alters_are_carried_out_on_mariadb_10_11_as_it_says_itself() {
+    let place = Place::Local;
+    alone(place, async |opts| every_alter(place, opts).await);
 }

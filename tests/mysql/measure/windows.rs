@@ -13,11 +13,12 @@ use mysql_async::prelude::Queryable;
 use mysql_async::{Conn, Opts, OptsBuilder};
 use rehearsal::run::Blocking;
 
-use super::rig::{PLACES, Rig, opts, turn};
+use super::rig::{Rig, alone};
+use crate::lab::Place;
 
 /// Rows of the table; fewer where there is less time (`REHEARSAL_TEST_ROWS`).
 fn rows() -> u64 {
-    std::env::var("REHEARSAL_TEST_ROWS").ok().and_then(|rows| rows.parse().ok()).unwrap_or(1_000_000)
+    std::env::var("REHEARSAL_TEST_ROWS").ok().and_then(|rows| rows.parse().ok()).unwrap_or(200_000)
 }
 
 /// A session that asks the same again and again.
@@ -75,10 +76,8 @@ const SETUP: [&str; 4] = [
     "INSERT INTO t (a, b, p) VALUES (1, REPEAT('x', 60), 1), (2, REPEAT('y', 60), 2)",
 ];
 
-async fn compare(place: &str, variable: &str) {
-    let opts = opts(variable);
-    let _turn = turn(variable).await;
-    let mut rig = Rig::new(&opts, "obs_windows", &SETUP).await;
+async fn compare(place: Place, opts: &Opts) {
+    let mut rig = Rig::new(opts, "obs_windows", &SETUP).await;
     let mut filled = 2;
     while filled < rows() {
         let more = (rows() - filled).min(filled);
@@ -101,8 +100,8 @@ async fn compare(place: &str, variable: &str) {
     ] {
         let mut tries = Vec::new();
         for _ in 0..4 {
-            let reader = Probe::start(&opts, "obs_windows", format!("SELECT 1 FROM {table} LIMIT 0")).await;
-            let writer = Probe::start(&opts, "obs_windows", format!("UPDATE {table} SET id = id WHERE FALSE")).await;
+            let reader = Probe::start(opts, "obs_windows", format!("SELECT 1 FROM {table} LIMIT 0")).await;
+            let writer = Probe::start(opts, "obs_windows", format!("UPDATE {table} SET id = id WHERE FALSE")).await;
             tokio::time::sleep(Duration::from_millis(20)).await;
             rig.run(sql).await;
             let felt = (reader.end(&mut rig.aside).await, writer.end(&mut rig.aside).await);
@@ -122,7 +121,7 @@ async fn compare(place: &str, variable: &str) {
         }
     }
     assert_eq!(rig.observer.trouble(), None);
-    assert!(wrong.is_empty(), "{place}:\n{}", wrong.join("\n"));
+    assert!(wrong.is_empty(), "{place:?}:\n{}", wrong.join("\n"));
 }
 
 fn held(blocking: &Blocking) -> (Duration, Duration) {
@@ -130,20 +129,20 @@ fn held(blocking: &Blocking) -> (Duration, Duration) {
     (span(blocking.reads.held_ms), span(blocking.writes.held_ms))
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn sessions_of_mysql_wait_as_long_as_is_told() {
-    let (place, variable) = PLACES[0];
-    compare(place, variable).await;
+#[test]
+fn sessions_of_mysql_wait_as_long_as_is_told() {
+    let place = Place::Mysql("9.7");
+    alone(place, async |opts| compare(place, opts).await);
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn sessions_of_mariadb_11_8_wait_as_long_as_is_told() {
-    let (place, variable) = PLACES[1];
-    compare(place, variable).await;
+#[test]
+fn sessions_of_mariadb_11_8_wait_as_long_as_is_told() {
+    let place = Place::Mariadb("11.8");
+    alone(place, async |opts| compare(place, opts).await);
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn sessions_of_mariadb_10_11_wait_as_long_as_is_told() {
-    let (place, variable) = PLACES[2];
-    compare(place, variable).await;
+#[test]
+fn sessions_of_mariadb_10_11_wait_as_long_as_is_told() {
+    let place = Place::Local;
+    alone(place, async |opts| compare(place, opts).await);
 }

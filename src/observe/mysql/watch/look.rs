@@ -215,7 +215,8 @@ impl Watch {
                 found.scans = Some(vec![Scan { relation: relation.clone(), scans: 1, rows, bytes: None }]);
             }
             found.rewrites = Some(rewrites);
-            if let (Some(used @ 1..), Some(limit)) = (new.row_versions, self.observer.row_versions()) {
+            let used = new.row_versions.filter(|used| *used > old.row_versions.unwrap_or(0));
+            if let (Some(used), Some(limit)) = (used, self.observer.row_versions()) {
                 found.row_versions = Some(RowVersions { table: relation, used, limit });
             }
         }
