@@ -1,15 +1,15 @@
 //! The algorithm of every ALTER in `fixtures/measured-mysql/alters.toml`, and whether writers could work meanwhile, are what
 //! the server itself says of an identical table: by forced clauses and by `TABLE_ID`.
 
+use std::collections::BTreeMap;
+
 use mysql_async::prelude::Queryable;
 use mysql_async::{Conn, Opts};
 use rehearsal::run::{Algorithm, StatementStatus};
+use rehearsal::scenario::Engine;
 use serde::Deserialize;
-use std::collections::BTreeMap;
 
 use super::rig::{Rig, alone};
-use rehearsal::scenario::Engine;
-
 use crate::lab::Place;
 
 #[derive(Deserialize)]
