@@ -48,15 +48,15 @@ case $engine in
                 mariadb -u"$MYSQL_USER" --protocol=tcp -h "$MYSQL_HOST" -P "$MYSQL_TCP_PORT" rehearsal "$@"
             fi
         }
-        timed() { client "$1" -vvv -e "$2" | sed -n 's/.*(\(\([0-9]*\) min \)\?\([0-9.]*\) sec).*/\2 \3/p' | awk '{ print NF > 1 ? ($1 * 60 + $2) * 1000 : $1 * 1000; exit }'; }
+        timed() { client "$1" -vvv -e "$2" | sed -n 's/.*(\(\([0-9]*\) min \)\?\([0-9.]*\) sec).*/\2 \3/p' | awk '{ print (NF > 1 ? $1 * 60 + $2 : $1) * 1000; exit }'; }
         find_server() {
             if [[ $engine == mariadb ]]; then
-                direct=(-S "$(client tap -N -e 'SELECT @@socket')")
+                direct=(--protocol=socket -h localhost -S "$(client tap -N -e 'SELECT @@socket')")
             else
-                local address
-                address=$(docker ps --filter label=rehearsal.owner --filter ancestor=mysql:9.7 --format '{{.Ports}}' |
-                    sed -n 's/.*0\.0\.0\.0:\([0-9]*\)->3306.*/\1/p' | head -n 1)
-                direct=(--protocol=tcp -h 127.0.0.1 -P "$address")
+                local container address
+                container=$(client tap -N -e 'SELECT @@hostname')
+                address=$(docker port "$container" 3306/tcp | head -n 1)
+                direct=(--protocol=tcp -h 127.0.0.1 -P "${address##*:}")
             fi
         }
         copy() {
@@ -106,7 +106,7 @@ if [[ ${BENCH_INNER:-} == 1 ]]; then
     find_server
     {
         ratio_of "${rewrite[1]}" "${rewrite[0]}"
-        ratio_of 'index build' 'CREATE INDEX by_note ON @ (note, n)'
+        ratio_of 'index build' 'CREATE INDEX @_by_note ON @ (note, n)'
         tapped=$(small tap)
         plain=$(small direct)
         printf '%-12s %s ms through the tap, %s ms directly: %s ms on top of each of 500\n' 'small' "$tapped" "$plain" \
