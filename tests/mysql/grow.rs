@@ -67,7 +67,7 @@ impl Server {
 
 /// A database of one test.
 pub(crate) struct Database {
-    opts: Opts,
+    pub(crate) opts: Opts,
     conn: Conn,
     server: Arc<Server>,
 }

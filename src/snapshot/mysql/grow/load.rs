@@ -25,9 +25,9 @@ use crate::snapshot::{Listen, Progress};
 use crate::sql::mysql::name::quote;
 
 /// So many chunks may wait for the socket.
-const AHEAD: usize = 8;
-/// About so many bytes go into one transaction: its undo log stays small, and progress is seen.
-const STATEMENT: usize = 32 << 20;
+const AHEAD: usize = 32;
+/// About so many bytes go into one transaction, so that its undo log stays small: to write the end of each costs time.
+const STATEMENT: usize = 128 << 20;
 
 /// Chunks of rows, each with how many it has.
 type Chunks = mpsc::Receiver<(Bytes, u64)>;
