@@ -30,30 +30,34 @@ impl Drop for Disk {
     }
 }
 
-/// What a run on a full disk has to show for itself.
-#[track_caller]
-fn assert_full(sandbox: &Sandbox, code: i32) -> String {
-    let ended = sandbox.rehearse().expect(code);
-    eprintln!("{}\n---\n{}", ended.stdout, ended.stderr);
-    sandbox.assert_clean();
-    ended.stdout + &ended.stderr
+/// A shop whose server needs little room, and a disk for it.
+fn on_a_small_disk(rows: u32) -> (Sandbox, Disk) {
+    let settings = "settings = { innodb_log_file_size = \"16M\" }\nprovider =";
+    let grown = format!("restore = \"staging.sql\"\n[[snapshot.table]]\nname = \"orders\"\nrows = {rows}\n");
+    let sandbox = shop(Place::Local)
+        .replacing("scenario.toml", "provider =", settings)
+        .replacing("scenario.toml", "restore = \"staging.sql\"\n", &grown);
+    let disk = Disk::of(&sandbox, 280);
+    (sandbox, disk)
 }
 
 #[test]
 fn a_disk_that_is_full_while_a_table_is_grown() {
-    let grown = "restore = \"staging.sql\"\n[[snapshot.table]]\nname = \"orders\"\nrows = 50_000_000\n";
-    let sandbox = shop(Place::Local).replacing("scenario.toml", "restore = \"staging.sql\"\n", grown);
-    let disk = Disk::of(&sandbox, 220);
-    let said = assert_full(&sandbox, 3);
-    assert!(said.contains("full"), "{said}");
-    drop(disk);
+    let (sandbox, _disk) = on_a_small_disk(50_000_000);
+    let ended = sandbox.rehearse().expect(3);
+    assert_eq!(ended.stderr.matches("error: ").count(), 1, "{}", ended.stderr);
+    assert!(ended.error().contains("orders"), "{}", ended.stderr);
+    assert!(ended.error().contains("full"), "{}", ended.stderr);
+    sandbox.assert_clean();
 }
 
 #[test]
 fn a_disk_that_is_full_while_a_table_is_copied() {
-    let sandbox = shop(Place::Local);
-    let disk = Disk::of(&sandbox, 220);
-    let said = assert_full(&sandbox, 1);
-    assert!(said.contains("full"), "{said}");
-    drop(disk);
+    let (sandbox, _disk) = on_a_small_disk(20_000);
+    let sandbox = sandbox
+        .with("migrations/002_copy.sql", "ALTER TABLE orders ADD COLUMN big longtext AS (repeat('x', 20000)) STORED;\n");
+    let ended = sandbox.rehearse().expect(1);
+    assert!(ended.stdout.contains("error[migration-failed] migrations/002_copy.sql:1"), "{}", ended.stdout);
+    assert!(ended.stdout.contains("full"), "{}", ended.stdout);
+    sandbox.assert_clean();
 }

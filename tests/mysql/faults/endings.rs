@@ -16,7 +16,16 @@ fn limited(place: Place) -> Sandbox {
 #[test]
 fn a_migration_in_a_file_of_one_transaction_is_not_a_key_of_this_family() {
     let sandbox = shop(Place::Local).replacing("scenario.toml", "[migrations]", "[migrations.tool.sql]\ntransaction = \"file\"\n[migrations]");
-    assert_snapshot!(sandbox.run(RUN).expect(2).stderr, @"");
+    assert_snapshot!(sandbox.run(RUN).expect(2).stderr, @r#"
+    error: `migrations.tool.sql.transaction` cannot be `file` on MariaDB, where every change of the schema commits
+     --> scenario.toml:8:15
+      |
+    8 | transaction = "file"
+      |               ^^^^^^
+      = help: remove it: files are sent as they are written, statement by statement; a START TRANSACTION of their own is kept
+
+    error: 1 problem in scenario.toml
+    "#);
 }
 
 #[test]
@@ -57,7 +66,7 @@ fn a_dump_that_was_cut_short_ends_with_3() {
     let cut = "-- MariaDB dump 10.19\n/*!40111 SET @OLD_SQL_NOTES=@@SQL_NOTES, SQL_NOTES=0 */;\nCREATE TABLE orders (id int);\n";
     let statement = format!("{cut}INSERT INTO orders VALUES (1), (2");
     for (dump, said) in [(cut.to_owned(), "cannot restore staging.sql: what mysqldump writes at the end is missing"),
-        (statement, "if the dump was cut short, make it again, or copy it again\n  | INSERT INTO orders VALUES (1), (2")] {
+        (statement, "; the statement ends too early: if the dump was cut short, make it again, or copy it again")] {
         let sandbox = shop(Place::Local).with("staging.sql", &dump);
         let ended = sandbox.rehearse().expect(3);
         assert!(ended.error().contains(said), "{}", ended.stderr);
@@ -99,10 +108,9 @@ fn a_migration_that_sleeps_is_stopped_at_its_limit() {
     for place in BOTH {
         let sandbox = limited(place).with("migrations/002_slow.sql", "SELECT SLEEP(600);\n");
         let ended = sandbox.rehearse().expect(1);
-        let why = "SELECT failed after 2.00 s: stopped, since it had not ended after 2 s ([migrations] timeout)";
-        let told = ended.stdout.replace("1.99 s", "2.00 s").replace("2.01 s", "2.00 s");
-        assert!(told.contains("error[migration-failed] migrations/002_slow.sql:1"), "{told}");
-        assert!(why.is_empty() || told.contains("stopped, since it had not ended after 2 s ([migrations] timeout)"), "{told}");
+        assert!(ended.stdout.contains("error[migration-failed] migrations/002_slow.sql:1"), "{}", ended.stdout);
+        let why = "stopped, since it had not ended after 2 s ([migrations] timeout)";
+        assert!(ended.stdout.contains(why), "{}", ended.stdout);
         assert_eq!(sandbox.record()["completion"], "complete");
         sandbox.assert_clean();
     }

@@ -3,9 +3,9 @@
 use nix::sys::signal::Signal;
 
 use super::{COPY, COPYING, LOADING, SLEEP, SLEEPING, shop, until};
-use crate::docker;
 use crate::lab::Place;
 use crate::sandbox::{Running, Sandbox};
+use crate::{docker, process};
 
 /// Interrupts a run, and holds it to what every interrupted run has to show for itself.
 #[track_caller]
@@ -17,7 +17,8 @@ fn assert_interrupted(sandbox: &Sandbox, run: Running<'_>) {
     assert!(!ended.stdout.contains("error["), "no finding comes of it\n{}", ended.stdout);
     assert_eq!(sandbox.record()["completion"], "interrupted");
     sandbox.assert_clean();
-    assert_eq!(docker::containers_of(pid), [""; 0]);
+    // The engine takes a moment to remove what it was told to.
+    process::wait_for("no container to be left", || docker::containers_of(pid).is_empty().then_some(()));
     // What was written can be read again.
     let again = sandbox.run(&["report", "out/run.json"]).expect(0);
     assert!(again.stdout.starts_with("INTERRUPTED; what follows was measured until then\n"), "{}", again.stdout);
