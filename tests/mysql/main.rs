@@ -3,6 +3,7 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used, missing_docs)]
 
+mod faults;
 mod generate;
 mod grow;
 mod lab;
@@ -11,3 +12,14 @@ mod probes;
 mod queries;
 mod restore;
 mod servers;
+
+// What the tests of the program share, of which each binary uses a part.
+#[path = "../cli/docker.rs"]
+#[allow(dead_code)]
+mod docker;
+#[path = "../cli/process.rs"]
+#[allow(dead_code)]
+mod process;
+#[path = "../cli/sandbox.rs"]
+#[allow(dead_code)]
+mod sandbox;
