@@ -144,7 +144,7 @@ make_root() {
 
 # make_image IMAGE TARBALL: prints the id of the image.
 make_image() {
-    local version=${1#*:} tarball=$2 base container signal volume path=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin
+    local version=${1#*:} tarball=$2 base container signal volume server=mysqld path=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin
     local -a changes=(
         --change 'ENTRYPOINT ["docker-entrypoint.sh"]'
         --change "LABEL $label=$(digest_of "$1")"
@@ -152,29 +152,34 @@ make_image() {
     case $1 in
         postgres:*)
             local data
-            signal=SIGINT volume=$(postgres_volume "$version")
+            signal=SIGINT server=postgres volume=$(postgres_volume "$version")
             data=$volume
             ((version < 18)) || data=$volume/$version/docker
             path=/usr/lib/postgresql/$version/bin:$path
             changes+=(
                 --change "ENV LANG=en_US.utf8 PG_MAJOR=$version PGDATA=$data"
                 --change 'EXPOSE 5432'
-                --change 'CMD ["postgres"]'
             )
             ;;
         mysql:*)
             signal=SIGTERM volume=/var/lib/mysql
-            changes+=(--change "ENV MYSQL_MAJOR=$version" --change 'EXPOSE 3306 33060' --change 'CMD ["mysqld"]')
+            changes+=(--change "ENV MYSQL_MAJOR=$version" --change 'EXPOSE 3306 33060')
             ;;
         mariadb:*)
-            signal=SIGTERM volume=/var/lib/mysql
-            changes+=(--change 'ENV LANG=C.UTF-8' --change 'EXPOSE 3306' --change 'CMD ["mariadbd"]')
+            signal=SIGTERM server=mariadbd volume=/var/lib/mysql
+            changes+=(--change 'ENV LANG=C.UTF-8' --change 'EXPOSE 3306')
             ;;
     esac
     base=$(docker import --change "ENV PATH=$path" --change "VOLUME $volume" "${changes[@]}" "$tarball")
     # An import cannot set the stop signal, but a container can have one, and an image made of it keeps it.
-    container=$(docker create --stop-signal "$signal" "$base")
-    docker commit "$container"
+    container=$(docker create --stop-signal "$signal" "$base" --make-ready)
+    # MySQL takes seconds to make a data directory, so the image has one. PostgreSQL takes none.
+    [[ $server == postgres ]] || docker start --attach "$container" >"$tarball.log" 2>&1 || {
+        tail -n 40 "$tarball.log" >&2
+        docker rm --volumes "$container" >/dev/null
+        die "no data directory could be made for $1"
+    }
+    docker commit --change "CMD [\"$server\"]" "$container"
     docker rm --volumes "$container" >/dev/null
 }
 

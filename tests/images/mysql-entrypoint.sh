@@ -6,6 +6,10 @@
 # /docker-entrypoint-initdb.d, a first server that only the unix socket reaches while they run, and then the real server
 # as process 1.
 #
+# A data directory takes seconds to make, so the image has one ready (see build.sh), and it is unpacked wherever the server's
+# settings are not such that a data directory must be made with them. Without scripts to run, the accounts are made by the
+# real server itself before it answers, and there is no first one.
+#
 # Not kept: a data directory named in an option file and not by --datadir, MYSQL_ONETIME_PASSWORD, MariaDB's password
 # hashes, upgrade, replication and health check.
 set -Eeuo pipefail
@@ -16,6 +20,7 @@ else
     server=mysqld client=mysql title=MySQL prefixes=(MYSQL)
 fi
 socket=/run/mysqld/mysqld.sock
+ready=/var/lib/mysql-ready # a data directory, and the options in the files at the time when it was made
 
 die() {
     printf 'entrypoint: %s\n' "$*" >&2
@@ -117,10 +122,6 @@ create_accounts() {
     local password host
     password=$(text "$ROOT_PASSWORD")
     echo 'SET SESSION sql_log_bin = 0;'
-    if [[ $server == mariadbd ]]; then
-        # mariadb-install-db also makes accounts of these names, without a password.
-        printf "DROP USER IF EXISTS root@'127.0.0.1', root@'::1', root@%s;\n" "$(text "$(hostname)")"
-    fi
     if [[ $ROOT_HOST != localhost ]]; then
         host=$(text "$ROOT_HOST")
         printf "CREATE USER root@%s IDENTIFIED BY %s;\n" "$host" "$password"
@@ -165,37 +166,115 @@ run_init_scripts() {
     done
 }
 
-# initialise DATADIR [SERVER-ARG...]: makes the data directory, with the server's own settings already in force.
-initialise() {
-    local datadir=$1 pid now_password='' waited
+# make_data DATADIR [SERVER-ARG...]: makes the data directory, with the server's own settings already in force. Root has no
+# password yet.
+make_data() {
+    local datadir=$1
     shift
-    take_settings
     if [[ $server == mariadbd ]]; then
         mariadb-install-db --datadir="$datadir" --auth-root-authentication-method=normal --skip-test-db \
             --skip-log-bin "$@" >/tmp/install.log || { cat /tmp/install.log; die 'mariadb-install-db failed'; }
     else
         mysqld "$@" --initialize-insecure --innodb-flush-log-at-trx-commit=0
     fi
+}
 
+# start_first [SERVER-ARG...]: starts a server that only the unix socket reaches, and sets `first` to its process id.
+start_first() {
+    local waited
     # Nothing is lost that cannot be made anew, so it need not wait for the disk.
     "$server" "$@" --skip-networking --socket="$socket" --innodb-flush-log-at-trx-commit=0 --sync-binlog=0 \
         --performance-schema=OFF --loose-mysqlx=OFF &
-    pid=$!
+    first=$!
     for ((waited = 0; ; waited++)); do
-        ! "$client" --no-defaults --protocol=socket --socket="$socket" --user=root -e 'SELECT 1' >/dev/null 2>&1 || break
-        kill -0 "$pid" 2>/dev/null || die "the first server of $title ended before it answered"
+        ! DATABASE='' docker_process_sql -e 'SELECT 1' >/dev/null 2>&1 || break
+        kill -0 "$first" 2>/dev/null || die "the first server of $title ended before it answered"
         ((waited < 600)) || die "the first server of $title does not answer"
         sleep 0.1
     done
+}
+
+stop_first() {
+    kill "$first"
+    wait "$first" || die "the first server of $title did not shut down well"
+}
+
+# What every new data directory has but no account of it.
+complete_data() {
     load_time_zones
-    create_accounts | DATABASE='' docker_process_sql
-    now_password=$ROOT_PASSWORD
-    run_init_scripts
-    kill "$pid"
-    wait "$pid" || die "the first server of $title did not shut down well"
+    [[ $server == mariadbd ]] || return 0
+    # mariadb-install-db also makes accounts of these names, without a password.
+    printf "SET SESSION sql_log_bin = 0; DROP USER IF EXISTS root@'127.0.0.1', root@'::1', root@%s;\n" \
+        "$(text "$(hostname)")" | DATABASE='' docker_process_sql
+}
+
+options_in_files() {
+    "$server" --print-defaults | tail -n 1
+}
+
+# make_ready: puts a data directory into the image (build.sh calls it). Small redo logs, which the server enlarges at its
+# start, and nothing that should differ from server to server: no identity, no keys.
+make_ready() {
+    local datadir=/var/lib/mysql size=--innodb-redo-log-capacity=8M now_password='' INITDB_SKIP_TZINFO='' first
+    [[ $server != mariadbd ]] || size=--innodb-log-file-size=8M
+    make_data "$datadir" --skip-log-bin "$size"
+    start_first --skip-log-bin "$size"
+    complete_data
+    stop_first
+    rm -f "$datadir"/{auto.cnf,*.pem,ib_buffer_pool}
+    tar --zstd -cf "$ready/data.tar.zst" -C "$datadir" .
+    options_in_files >"$ready/options"
+}
+
+# is_ready_for [SERVER-ARG...]: whether the image's data directory is what the server would make with these options.
+is_ready_for() {
+    local arg arg_name
+    [[ -s $ready/data.tar.zst && -z $INITDB_SKIP_TZINFO ]] || return 1
+    for arg; do
+        arg_name=${arg%%=*}
+        arg_name=${arg_name//-/_}
+        case ${arg_name#__} in
+            defaults_* | no_defaults | *lower_case_table_names | innodb_page_size | innodb_data_* | innodb_undo_* | \
+                innodb_log_group_* | innodb_file_per_table | *innodb_checksum* | *encrypt* | *plugin_load* | aria_*) return 1 ;;
+        esac
+    done
+    [[ $(options_in_files) == "$(<"$ready/options")" ]]
+}
+
+# initialise DATADIR [SERVER-ARG...]: fills the data directory. Leaves in `accounts` the SQL that the real server is still to
+# run, if there is any.
+initialise() {
+    local datadir=$1 now_password='' is_complete=false first
+    shift
+    take_settings
+    if is_ready_for "$@"; then
+        tar --zstd -xf "$ready/data.tar.zst" -C "$datadir" --no-overwrite-dir
+        is_complete=true
+    else
+        make_data "$datadir" "$@"
+    fi
+    if $is_complete && ! compgen -G '/docker-entrypoint-initdb.d/*' >/dev/null && [[ -z $(option init-file '' "$@") &&
+        -z $(option init_file '' "$@") ]]; then
+        accounts=$(create_accounts)
+    else
+        start_first "$@"
+        $is_complete || complete_data
+        create_accounts | DATABASE='' docker_process_sql
+        now_password=$ROOT_PASSWORD
+        run_init_scripts
+        stop_first
+    fi
     printf '\nentrypoint: %s init process done. Ready for start up.\n\n' "$title"
 }
 
+if [[ ${1:-} == --make-ready ]]; then
+    if ((EUID == 0)); then
+        install -d -o mysql -g mysql /run/mysqld "$ready"
+        HOME=/var/lib/mysql exec setpriv --reuid=mysql --regid=mysql --init-groups -- "$0" "$@"
+    fi
+    make_ready
+    exit
+fi
 [[ ${1:-} != -* ]] || set -- "$server" "$@"
 # The name of old, which MariaDB's image knows too.
 [[ ${1:-} != mysqld ]] || set -- "$server" "${@:2}"
@@ -207,7 +286,12 @@ if [[ ${1:-} == "$server" ]] && ! only_prints "$@"; then
         chown mysql:mysql "$datadir" /run/mysqld
         HOME=/var/lib/mysql exec setpriv --reuid=mysql --regid=mysql --init-groups -- "$0" "$@"
     fi
+    accounts=''
     [[ -d $datadir/mysql ]] || initialise "$datadir" "${@:2}"
+    if [[ -n $accounts ]]; then
+        # A pipe, so that passwords are in no file.
+        exec "$@" --init-file=/dev/fd/3 3<<<"$accounts"
+    fi
 fi
 
 exec "$@"
