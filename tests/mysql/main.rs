@@ -8,6 +8,13 @@ mod grow;
 mod lab;
 mod measure;
 mod probes;
+#[allow(dead_code, reason = "shared with the tests of the command line, which use all of it")]
+#[path = "../cli/process.rs"]
+mod process;
 mod queries;
 mod restore;
+#[allow(dead_code, reason = "shared with the tests of the command line, which use all of it")]
+#[path = "../cli/sandbox.rs"]
+mod sandbox;
 mod servers;
+mod tools;
