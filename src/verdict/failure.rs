@@ -8,6 +8,9 @@ use crate::run::{Completion, Migration, MigrationStatus, Run, SqlError, Statemen
 /// `in_failed_sql_transaction`: the answer to everything that is sent after a failure, and never its cause.
 const AFTERMATH: &str = "25P02";
 
+/// What the `mysql` client of 9.x asks on connecting, and what every server refuses as not understood (seen on 9.7.4).
+const GREETING: &str = "select $$";
+
 /// A migration that failed, and the statement that made it fail if one did.
 pub(super) struct Failure<'a> {
     pub(super) migration: &'a Migration,
@@ -35,7 +38,8 @@ fn culprit(migration: &Migration) -> Option<(usize, &Statement)> {
 
 fn fails(statement: &Statement) -> bool {
     let aftermath = statement.error.as_ref().is_some_and(|error| error.sqlstate == AFTERMATH);
-    statement.status != StatementStatus::Ok && !aftermath
+    let greeting = statement.status == StatementStatus::Error && statement.sql == GREETING;
+    statement.status != StatementStatus::Ok && !aftermath && !greeting
 }
 
 /// What the server said, in one sentence: which row or which view it was, it says in the detail.

@@ -156,6 +156,14 @@ mod tests {
         }
     }
 
+    #[test]
+    fn what_the_mysql_client_tries_on_connecting_is_never_to_blame() {
+        let greeting = statement(1, "select $$", 1).refused(1064, "42000", "You have an error in your SQL syntax");
+        let failed = migration("0002").statement(greeting).failed_with("it ended with exit status: 1");
+        let found = judge(&facts_on(Engine::Mysql).migration(failed).run());
+        assert_eq!(found[0].message, "0002_change.sql failed: it ended with exit status: 1");
+    }
+
     fn lost() -> Run {
         let gone = statement(5, "VACUUM FULL orders", 1_200).with(|s| s.status = StatementStatus::Lost);
         facts().migration(migration("0002").statement(gone.unobserved())).run()

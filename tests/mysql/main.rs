@@ -12,6 +12,7 @@ mod probes;
 mod queries;
 mod restore;
 mod servers;
+mod tools;
 
 // What the tests of the program share, of which each binary uses a part.
 #[path = "../cli/docker.rs"]
