@@ -3,9 +3,14 @@
 //! Not a test that fails on a figure: `tests/bench-generate.sh` runs it and prints what it found.
 
 use std::io::Write as _;
+use std::path::Path;
+use std::process::Command;
 use std::time::Instant;
 
-use crate::grow::{Database, table};
+use rehearsal::server::Endpoint;
+
+use crate::grow::{filled, grow, table};
+use crate::lab::{Lab, Place, container, with_own_server};
 
 const ROWS: u64 = 1_000_000;
 const RUNS: usize = 5;
@@ -24,25 +29,24 @@ LOAD DATA LOCAL INFILE '/tmp/rows.csv' INTO TABLE ready FIELDS TERMINATED BY ','
 #[test]
 #[ignore = "a measurement that takes minutes: tests/bench-generate.sh"]
 fn growing_takes_no_longer_than_loading_a_ready_file() {
-    super::grow::RUNTIME.block_on(async {
-        let mut database = Database::new(super::grow::MYSQL, ORDERS).await;
-        let name: String = database.get("SELECT database()").await;
+    with_own_server(Place::Mysql("9.7"), &[], async |lab| {
+        let database = filled(lab, ORDERS).await;
         let (mut grown, mut loaded) = (Vec::new(), Vec::new());
         database.run("CREATE TABLE first_rows AS SELECT * FROM orders").await;
         for run in 0..RUNS {
             let start = Instant::now();
-            database.grow(vec![table("orders", ROWS)], 1).await.expect("it grows");
+            grow(&database, vec![table("orders", ROWS)], 1).await.expect("it grows");
             grown.push(start.elapsed().as_secs_f64());
             if run == 0 {
                 let sql = "SELECT id, customer, note, placed, total FROM orders";
-                let pipe = format!("mysql -uroot -p{} -N -q -e '{sql}' {name} | tr '\\t' ',' > /tmp/rows.csv", super::grow::PASSWORD);
-                database.in_container(&["sh", "-c", &pipe]);
+                let rows = lab.program("mysql", &["-N", "-q", "-e", sql, &database.name], None).await;
+                let rows: Vec<u8> = rows.into_iter().map(|byte| if byte == b'\t' { b',' } else { byte }).collect();
+                copy_in(lab, &lab.file("rows.csv", rows));
             }
             database.run("CREATE TABLE ready LIKE orders").await;
-            let password = format!("-p{}", super::grow::PASSWORD);
-            let client = ["mysql", "--protocol=tcp", "-uroot", &password, "--local-infile=1", &name, "-e", LOAD];
+            let client = ["--protocol=tcp", "--local-infile=1", &database.name, "-e", LOAD];
             let start = Instant::now();
-            database.in_container(&client);
+            lab.program("mysql", &client, None).await;
             loaded.push(start.elapsed().as_secs_f64());
             assert_eq!(database.count("ready").await, ROWS);
             assert_eq!(database.count("orders").await, ROWS);
@@ -53,6 +57,13 @@ fn growing_takes_no_longer_than_loading_a_ready_file() {
         writeln!(out, "{ROWS} rows, medians of {RUNS}: grown in {grown:.2} s, LOAD DATA LOCAL of a ready file {loaded:.2} s, ratio {:.2}", grown / loaded)
             .expect("standard output can be written to");
     });
+}
+
+/// Puts the rows where the client in the container finds them.
+fn copy_in(lab: &Lab, file: &Path) {
+    let Endpoint::Tcp { port, .. } = lab.server.endpoint() else { panic!("a container has a port") };
+    let copy = Command::new("docker").arg("cp").arg(file).arg(format!("{}:/tmp/rows.csv", container(port))).output();
+    assert!(copy.expect("docker starts").status.success());
 }
 
 fn median(mut seconds: Vec<f64>) -> f64 {

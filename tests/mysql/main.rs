@@ -3,6 +3,8 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used, missing_docs)]
 
+mod dumps;
+mod files;
 mod generate;
 mod grow;
 mod lab;
@@ -11,3 +13,4 @@ mod probes;
 mod queries;
 mod restore;
 mod servers;
+mod splitting;
