@@ -4,4 +4,4 @@
 # less is the aim. Needs a Docker engine with the image mysql:9.7 (tests/run.sh --setup).
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
-exec cargo test --release --quiet --test mysql -- --ignored --nocapture growing_takes_no_longer_than
+exec cargo bench --quiet --locked --bench generate

@@ -1,129 +1,30 @@
 //! Tables grown on real servers: types, keys, words of the scenario, mistakes.
-//!
-//! Servers are containers of `mysql:9.7`, `mariadb:10.11` and `mariadb:11.8`, each started once; one that is missing fails.
 
 use std::collections::BTreeMap;
-use std::process::{Command, Stdio};
-use std::sync::atomic::{AtomicU32, Ordering};
-use std::sync::{Arc, LazyLock, Weak};
-use std::time::Duration;
 
-use mysql_async::prelude::{FromValue, Queryable};
-use mysql_async::{Conn, Opts, OptsBuilder};
 use pretty_assertions::assert_eq;
 use rehearsal::scenario::{ColumnWish, TableWish};
-use rehearsal::snapshot::mysql::grow::{GrowError, grow};
-use tokio::runtime::Runtime;
-use tokio::sync::Mutex;
+use rehearsal::snapshot::mysql::grow::GrowError;
 
-pub(crate) const PASSWORD: &str = "rehearsal";
-pub(crate) const MYSQL: &str = "mysql:9.7";
-const SERVERS: [&str; 3] = [MYSQL, "mariadb:11.8", "mariadb:10.11"];
+use crate::lab::{Database, Lab, on_each};
+
 const TYPES: &str = include_str!("../../fixtures/snapshot-mysql/types.sql");
 const SHOP: &str = include_str!("../../fixtures/snapshot-mysql/shop.sql");
 
-/// All servers belong to this runtime, which outlives every test.
-pub(crate) static RUNTIME: LazyLock<Runtime> = LazyLock::new(|| Runtime::new().expect("a runtime starts"));
-static STARTED: Mutex<BTreeMap<&str, Weak<Server>>> = Mutex::const_new(BTreeMap::new());
-
-/// A server that tests share; the last one stops it.
-struct Server {
-    id: String,
-    opts: Opts,
+/// A new database with what the fixture makes in it.
+pub(crate) async fn filled(lab: &Lab, fixture: &str) -> Database {
+    let database = lab.database().await;
+    database.run(fixture).await;
+    database
 }
 
-impl Drop for Server {
-    fn drop(&mut self) {
-        let _ = Command::new("docker").args(["rm", "-f", "-v", &self.id]).stdout(Stdio::null()).status();
-    }
+pub(crate) async fn grow(database: &Database, tables: Vec<TableWish>, seed: u64) -> Result<Vec<String>, GrowError> {
+    rehearsal::snapshot::mysql::grow::grow(database.opts(), &tables, seed, &|_| ()).await
 }
 
-fn said(command: &mut Command) -> String {
-    let output = command.output().expect("docker starts");
-    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
-    String::from_utf8(output.stdout).expect("text").trim().to_owned()
-}
-
-impl Server {
-    async fn start(image: &str) -> Self {
-        let password = format!("{}_ROOT_PASSWORD={PASSWORD}", if image == MYSQL { "MYSQL" } else { "MARIADB" });
-        let run = ["run", "-d", "-e", &password, "-p", "127.0.0.1::3306", image, "--local-infile=1"];
-        let id = said(Command::new("docker").args(run));
-        let port = said(Command::new("docker").args(["port", &id, "3306/tcp"]));
-        let port = port.lines().next().and_then(|line| line.rsplit_once(':')).expect("a port").1.parse();
-        let opts = OptsBuilder::default().ip_or_hostname("127.0.0.1").tcp_port(port.expect("a number"));
-        let opts = opts.user(Some("root")).pass(Some(PASSWORD)).prefer_socket(false).stmt_cache_size(0).into();
-        let server = Self { id, opts };
-        for _ in 0..600 {
-            if let Ok(connection) = Conn::new(server.opts.clone()).await {
-                connection.disconnect().await.expect("it ends");
-                return server;
-            }
-            tokio::time::sleep(Duration::from_millis(100)).await;
-        }
-        panic!("{image} does not answer");
-    }
-}
-
-/// A database of one test.
-pub(crate) struct Database {
-    pub(crate) opts: Opts,
-    conn: Conn,
-    server: Arc<Server>,
-}
-
-impl Database {
-    pub(crate) async fn new(image: &'static str, fixture: &str) -> Self {
-        static NUMBER: AtomicU32 = AtomicU32::new(0);
-        let mut started = STARTED.lock().await;
-        let server = if let Some(server) = started.get(image).and_then(Weak::upgrade) {
-            server
-        } else {
-            let server = Arc::new(Server::start(image).await);
-            started.insert(image, Arc::downgrade(&server));
-            server
-        };
-        drop(started);
-        let name = format!("grow_{}", NUMBER.fetch_add(1, Ordering::Relaxed));
-        let mut conn = Conn::new(server.opts.clone()).await.expect("the server takes connections");
-        conn.query_drop(format!("CREATE DATABASE {name}; USE {name}")).await.expect("a database can be made");
-        let opts = OptsBuilder::from_opts(server.opts.clone()).db_name(Some(&name)).into();
-        let mut database = Self { opts, conn, server };
-        database.run(fixture).await;
-        database
-    }
-
-    /// Runs SQL that must succeed.
-    pub(crate) async fn run(&mut self, sql: &str) {
-        self.conn.query_drop(sql).await.unwrap_or_else(|error| panic!("{sql:.200}: {error}"));
-    }
-
-    /// The one value that a query gives.
-    pub(crate) async fn get<T: FromValue + Send + 'static>(&mut self, sql: &str) -> T {
-        let found = self.conn.query_first(sql).await.unwrap_or_else(|error| panic!("{sql}: {error}"));
-        found.unwrap_or_else(|| panic!("{sql}: no row"))
-    }
-
-    /// How many rows there are of something.
-    pub(crate) async fn count(&mut self, rows_of: &str) -> u64 {
-        self.get(&format!("SELECT COUNT(*) FROM {rows_of}")).await
-    }
-
-    /// Runs a program in the server's container; it must end well.
-    pub(crate) fn in_container(&self, program: &[&str]) -> String {
-        said(Command::new("docker").args(["exec", "-i", &self.server.id]).args(program))
-    }
-
-    pub(crate) async fn grow(&self, tables: Vec<TableWish>, seed: u64) -> Result<Vec<String>, GrowError> {
-        grow(&self.opts, &tables, seed, &|_| ()).await
-    }
-
-    /// A number for all rows of a table, the same for the same rows.
-    async fn checksum(&mut self, table: &str) -> u64 {
-        let row: (String, u64) =
-            self.conn.query_first(format!("CHECKSUM TABLE {table}")).await.expect("it can").expect("a row");
-        row.1
-    }
+/// A number for all rows of a table, the same for the same rows.
+async fn checksum(database: &Database, table: &str) -> u64 {
+    database.get::<(String, u64)>(&format!("CHECKSUM TABLE {table}")).await.1
 }
 
 /// A table that shall have so many rows, asked for on line 7 of a scenario.
@@ -145,21 +46,13 @@ fn range(low: &str, high: &str) -> ColumnWish {
     ColumnWish { range: Some((low.to_owned(), high.to_owned())), ..ColumnWish::default() }
 }
 
-/// Runs a test on every server.
-fn everywhere(test: impl AsyncFn(&'static str)) {
-    RUNTIME.block_on(async {
-        for image in SERVERS {
-            test(image).await;
-        }
-    });
-}
-
 #[test]
 fn every_type_of_an_empty_table_grows_within_its_limits() {
-    everywhere(async |image| {
-        let mut database = Database::new(image, TYPES).await;
-        let grown = database.grow(vec![table("everything", 2_000), table("bare", 10)], 1).await;
-        assert_eq!(grown.unwrap_or_else(|error| panic!("{image}: {error}")), Vec::<String>::new());
+    on_each(async |lab| {
+        let place = lab.place;
+        let database = filled(lab, TYPES).await;
+        let grown = grow(&database, vec![table("everything", 2_000), table("bare", 10)], 1).await;
+        assert_eq!(grown.unwrap_or_else(|error| panic!("{place:?}: {error}")), Vec::<String>::new());
         assert_eq!(database.count("everything").await, 2_000);
         assert_eq!(database.count("bare WHERE a = 3 AND b IS NULL").await, 10);
         for limit in [
@@ -176,35 +69,34 @@ fn every_type_of_an_empty_table_grows_within_its_limits() {
             "n_line IS NULL AND kept = n_tiny + 1 AND virtual_ = concat(n_varchar, '!')",
             "checked = 5 AND char_length(n_expression) > 0",
         ] {
-            assert_eq!(database.count(&format!("everything WHERE NOT ({limit})")).await, 0, "{image}: {limit}");
+            assert_eq!(database.count(&format!("everything WHERE NOT ({limit})")).await, 0, "{place:?}: {limit}");
         }
         let columns: Vec<String> = database
-            .conn
-            .query(
+            .rows(
                 "SELECT column_name FROM information_schema.columns WHERE table_schema = database()
                  AND table_name = 'everything' AND column_name NOT IN ('n_line', 'checked')",
             )
-            .await
-            .expect("a list of columns");
+            .await;
         for column in columns {
             let different: u64 = database.get(&format!("SELECT COUNT(DISTINCT HEX({column})) FROM everything")).await;
-            assert!(different >= 2, "{image}: {column} has {different} different values");
+            assert!(different >= 2, "{place:?}: {column} has {different} different values");
         }
         let kept = "information_schema.statistics WHERE table_schema = database() AND index_name LIKE 'by_%'";
-        assert_eq!(database.count(kept).await, 2, "{image}: the indexes are back");
+        assert_eq!(database.count(kept).await, 2, "{place:?}: the indexes are back");
     });
 }
 
 #[test]
 fn grown_rows_keep_every_key_and_what_they_follow() {
-    everywhere(async |image| {
-        let mut database = Database::new(image, SHOP).await;
+    on_each(async |lab| {
+        let place = lab.place;
+        let database = filled(lab, SHOP).await;
         let tables =
             [("order_lines", 4_000), ("favourites", 900), ("orders", 3_000), ("customers", 1_000), ("events", 500)];
-        let grown = database.grow(tables.map(|(name, rows)| table(name, rows)).into(), 1).await;
-        grown.unwrap_or_else(|error| panic!("{image}: {error}"));
+        let grown = grow(&database, tables.map(|(name, rows)| table(name, rows)).into(), 1).await;
+        grown.unwrap_or_else(|error| panic!("{place:?}: {error}"));
         for (name, rows) in tables {
-            assert_eq!(database.count(name).await, rows, "{image}: {name}");
+            assert_eq!(database.count(name).await, rows, "{place:?}: {name}");
         }
         for orphans in [
             "customers c LEFT JOIN countries p ON p.code = c.country WHERE p.code IS NULL",
@@ -213,7 +105,7 @@ fn grown_rows_keep_every_key_and_what_they_follow() {
             "order_lines c LEFT JOIN orders p USING (customer_id, number) WHERE p.number IS NULL",
             "favourites c LEFT JOIN countries p USING (code) WHERE p.code IS NULL",
         ] {
-            assert_eq!(database.count(orphans).await, 0, "{image}: {orphans}");
+            assert_eq!(database.count(orphans).await, 0, "{place:?}: {orphans}");
         }
         // What a row holds is what one of the rows that were there held, whatever letters it has.
         let same = "HEX(o.note) <=> HEX(n.note) AND HEX(o.photo) <=> HEX(n.photo) AND HEX(o.name) <=> HEX(n.name)
@@ -221,24 +113,25 @@ fn grown_rows_keep_every_key_and_what_they_follow() {
         let strange = format!(
             "customers n WHERE NOT EXISTS (SELECT 1 FROM (SELECT * FROM customers WHERE id <= 3) o WHERE {same})"
         );
-        assert_eq!(database.count(&strange).await, 0, "{image}: {strange}");
+        assert_eq!(database.count(&strange).await, 0, "{place:?}: {strange}");
         for limit in ["token REGEXP '^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$'", "name_length = char_length(name)"] {
-            assert_eq!(database.count(&format!("customers WHERE NOT ({limit})")).await, 0, "{image}: {limit}");
+            assert_eq!(database.count(&format!("customers WHERE NOT ({limit})")).await, 0, "{place:?}: {limit}");
         }
-        assert_eq!(database.count("audit").await, 0, "{image}: the trigger did not fire");
+        assert_eq!(database.count("audit").await, 0, "{place:?}: the trigger did not fire");
         database
             .run(
                 "INSERT INTO customers (email, token, country, born, name, place, flags)
                  VALUES ('new', uuid(), 'de', '2000-01-01', 'x', ST_GeomFromText('POINT(1 1)'), 0)",
             )
             .await;
-        assert_eq!(database.get::<String>("SELECT what FROM audit").await, "ä1001", "{image}: and is there again");
+        assert_eq!(database.get::<String>("SELECT what FROM audit").await, "ä1001", "{place:?}: and is there again");
     });
 }
 
 /// The table `measured`, with a word on every column.
-async fn measured(image: &'static str, seed: u64) -> Database {
-    let database = Database::new(image, TYPES).await;
+async fn measured(lab: &Lab, seed: u64) -> Database {
+    let place = lab.place;
+    let database = filled(lab, TYPES).await;
     let distinct = |count| ColumnWish { distinct: Some(count), ..ColumnWish::default() };
     let maybe = ColumnWish { null_fraction: Some(0.25), ..ColumnWish::default() };
     let wish = [
@@ -259,14 +152,15 @@ async fn measured(image: &'static str, seed: u64) -> Database {
         ("doc", values(&[("{\"a\": \"ä\"}", 1.0)])),
     ];
     let wish = wish.into_iter().fold(table("measured", 10_000), |all, (column, wish)| with(all, column, wish));
-    database.grow(vec![wish], seed).await.unwrap_or_else(|error| panic!("{image}: {error}"));
+    grow(&database, vec![wish], seed).await.unwrap_or_else(|error| panic!("{place:?}: {error}"));
     database
 }
 
 #[test]
 fn a_column_holds_what_the_scenario_says_of_it() {
-    everywhere(async |image| {
-        let mut database = measured(image, 1).await;
+    on_each(async |lab| {
+        let place = lab.place;
+        let database = measured(lab, 1).await;
         // Ten standard deviations on either side.
         for (condition, low, high) in [
             ("status = 'new'", 700, 1_300),
@@ -290,35 +184,37 @@ fn a_column_holds_what_the_scenario_says_of_it() {
             ("id BETWEEN 1 AND 10000", 10_000, 10_000),
         ] {
             let found = database.count(&format!("measured WHERE {condition}")).await;
-            assert!((low..=high).contains(&found), "{image}: {condition}: {found} rows");
+            assert!((low..=high).contains(&found), "{place:?}: {condition}: {found} rows");
         }
         for (column, different) in [("few", 5), ("few_texts", 20), ("low_high", 7), ("price", 5), ("day", 3)] {
             let found: u64 = database.get(&format!("SELECT COUNT(DISTINCT {column}) FROM measured")).await;
-            assert_eq!(found, different, "{image}: {column}");
+            assert_eq!(found, different, "{place:?}: {column}");
         }
     });
 }
 
 #[test]
 fn the_same_seed_grows_the_same_rows() {
-    everywhere(async |image| {
+    on_each(async |lab| {
+        let place = lab.place;
         let mut sums = BTreeMap::new();
         for (name, seed) in [("first", 1), ("again", 1), ("another seed", 2)] {
-            let mut database = Database::new(image, SHOP).await;
-            database.grow(vec![table("customers", 12_000), table("orders", 3_000)], seed).await.expect("they grow");
+            let database = filled(lab, SHOP).await;
+            grow(&database, vec![table("customers", 12_000), table("orders", 3_000)], seed).await.expect("they grow");
             // A large table is sampled, and so it is the same rows again that are followed.
-            database.grow(vec![table("customers", 13_000)], seed).await.expect("it grows");
-            sums.insert(name, [database.checksum("customers").await, database.checksum("orders").await]);
+            grow(&database, vec![table("customers", 13_000)], seed).await.expect("it grows");
+            sums.insert(name, [checksum(&database, "customers").await, checksum(&database, "orders").await]);
         }
-        assert_eq!(sums["first"], sums["again"], "{image}");
-        assert_ne!(sums["first"], sums["another seed"], "{image}");
+        assert_eq!(sums["first"], sums["again"], "{place:?}");
+        assert_ne!(sums["first"], sums["another seed"], "{place:?}");
     });
 }
 
 #[test]
 fn what_cannot_be_made_is_refused_with_its_line_and_what_to_do() {
-    everywhere(async |image| {
-        let mut database = Database::new(image, &format!("{SHOP}{TYPES}")).await;
+    on_each(async |lab| {
+        let place = lab.place;
+        let database = filled(lab, &format!("{SHOP}{TYPES}")).await;
         database
             .run(
                 "SET SESSION sql_mode = DEFAULT; CREATE VIEW v AS SELECT 1 AS x;
@@ -350,10 +246,10 @@ fn what_cannot_be_made_is_refused_with_its_line_and_what_to_do() {
             (with_value("customers", "country", "xx"), vec!["customers_country", "not all in", "countries"]),
             (with_value("events", "happened", "2031-01-01"), vec!["no partition for value 2031"]),
         ] {
-            let error = database.grow(wish, 1).await.expect_err(expected[0]).to_string();
-            assert!(error.starts_with("line 7, table "), "{image}: {error}");
+            let error = grow(&database, wish, 1).await.expect_err(expected[0]).to_string();
+            assert!(error.starts_with("line 7, table "), "{place:?}: {error}");
             for part in expected {
-                assert!(error.contains(part), "{image}: `{part}` is not in: {error}");
+                assert!(error.contains(part), "{place:?}: `{part}` is not in: {error}");
             }
         }
     });
@@ -361,7 +257,8 @@ fn what_cannot_be_made_is_refused_with_its_line_and_what_to_do() {
 
 #[test]
 fn a_unique_text_differs_from_all_others_in_the_eyes_of_its_collation() {
-    everywhere(async |image| {
+    on_each(async |lab| {
+        let place = lab.place;
         for collation in
             ["utf8mb4_general_ci", "utf8mb4_unicode_ci", "utf8mb4_bin", "utf8mb4_danish_ci", "latin1_german2_ci"]
         {
@@ -370,13 +267,12 @@ fn a_unique_text_differs_from_all_others_in_the_eyes_of_its_collation() {
                 "CREATE TABLE t (name varchar(30) CHARACTER SET {set} COLLATE {collation} NOT NULL, UNIQUE KEY (name));
                  INSERT INTO t VALUES ('Ann'), ('Bob-1'), ('ß'), ('Ä'), ('a@b.c')"
             );
-            let mut database = Database::new(image, &fixture).await;
-            database
-                .grow(vec![table("t", 5_000)], 1)
+            let database = filled(lab, &fixture).await;
+            grow(&database, vec![table("t", 5_000)], 1)
                 .await
-                .unwrap_or_else(|error| panic!("{image}: {collation}: {error}"));
+                .unwrap_or_else(|error| panic!("{place:?}: {collation}: {error}"));
             let different: u64 = database.get("SELECT COUNT(DISTINCT name) FROM t").await;
-            assert_eq!(different, 5_000, "{image}: {collation}");
+            assert_eq!(different, 5_000, "{place:?}: {collation}");
         }
     });
 }

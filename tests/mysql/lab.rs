@@ -5,10 +5,11 @@
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+use std::process::{Command, Output, Stdio};
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, LazyLock, Weak};
 
+use futures_util::future::join_all;
 use mysql_async::prelude::{FromRow, Queryable};
 use mysql_async::{Conn, Opts};
 use rehearsal::scenario::{Engine, ProviderWish, ServerWish};
@@ -58,7 +59,8 @@ impl Place {
 
 /// All servers belong to this runtime, which outlives every test.
 static RUNTIME: LazyLock<Runtime> = LazyLock::new(|| Runtime::new().expect("a runtime starts"));
-static SERVERS: Mutex<BTreeMap<Place, Weak<Server>>> = Mutex::const_new(BTreeMap::new());
+/// Each with a lock of its own, so that servers of different places start at the same time.
+static SERVERS: Mutex<BTreeMap<Place, Arc<Mutex<Weak<Server>>>>> = Mutex::const_new(BTreeMap::new());
 
 /// Runs a test that needs no server, or starts its own.
 pub(crate) fn run(test: impl Future<Output = ()>) {
@@ -67,21 +69,32 @@ pub(crate) fn run(test: impl Future<Output = ()>) {
 
 /// Runs a test with a server that it may share.
 pub(crate) fn with_server(place: Place, test: impl AsyncFnOnce(&Lab)) {
-    RUNTIME.block_on(async { on(shared(place).await, test).await });
+    with_servers([place], async |[lab]| test(lab).await);
+}
+
+/// Runs a test with several servers that it may share.
+pub(crate) fn with_servers<const COUNT: usize>(places: [Place; COUNT], test: impl AsyncFnOnce([&Lab; COUNT])) {
+    RUNTIME.block_on(async {
+        let labs = join_all(places.map(async |place| Lab::new(place, shared(place).await))).await;
+        test(std::array::from_fn(|at| &labs[at])).await;
+        join_all(labs.into_iter().map(Lab::close)).await;
+    });
+}
+
+/// Runs a test on every server, on all of them at once; it may share them.
+pub(crate) fn on_each(test: impl AsyncFn(&Lab)) {
+    with_servers(PLACES, async |labs| {
+        join_all(labs.map(|lab| test(lab))).await;
+    });
 }
 
 /// Runs a test with a server that nobody else uses.
 pub(crate) fn with_own_server(place: Place, settings: &[(&str, &str)], test: impl AsyncFnOnce(&Lab)) {
-    RUNTIME.block_on(async { on(Arc::new(start(place, settings).await), test).await });
-}
-
-async fn on(server: Arc<Server>, test: impl AsyncFnOnce(&Lab)) {
-    let lab = Lab { server: Arc::clone(&server), files: TempDir::new().expect("a folder for files") };
-    test(&lab).await;
-    drop(lab);
-    if let Some(server) = Arc::into_inner(server) {
-        server.stop().await.expect("the server stops");
-    }
+    RUNTIME.block_on(async {
+        let lab = Lab::new(place, Arc::new(start(place, settings).await));
+        test(&lab).await;
+        lab.close().await;
+    });
 }
 
 /// Starts a server that nobody else uses.
@@ -91,22 +104,35 @@ pub(crate) async fn start(place: Place, settings: &[(&str, &str)]) -> Server {
 }
 
 async fn shared(place: Place) -> Arc<Server> {
-    let mut servers = SERVERS.lock().await;
-    if let Some(server) = servers.get(&place).and_then(Weak::upgrade) {
+    let of_place = Arc::clone(SERVERS.lock().await.entry(place).or_default());
+    let mut running = of_place.lock().await;
+    if let Some(server) = running.upgrade() {
         return server;
     }
     let server = Arc::new(start(place, &[]).await);
-    servers.insert(place, Arc::downgrade(&server));
+    *running = Arc::downgrade(&server);
     server
 }
 
 /// A server and a folder for files.
 pub(crate) struct Lab {
+    pub(crate) place: Place,
     pub(crate) server: Arc<Server>,
     files: TempDir,
 }
 
 impl Lab {
+    fn new(place: Place, server: Arc<Server>) -> Self {
+        Self { place, server, files: TempDir::new().expect("a folder for files") }
+    }
+
+    /// Stops the server if nobody else has it.
+    async fn close(self) {
+        if let Some(server) = Arc::into_inner(self.server) {
+            server.stop().await.expect("the server stops");
+        }
+    }
+
     /// A name that no other test has.
     pub(crate) fn name(stem: &str) -> String {
         static COUNT: AtomicU32 = AtomicU32::new(0);
@@ -134,8 +160,25 @@ impl Lab {
         path
     }
 
+    /// The engine's own client, for scripts.
+    pub(crate) fn client(&self) -> &'static str {
+        if self.place.engine() == Engine::Mysql { "mysql" } else { "mariadb" }
+    }
+
+    /// The engine's own program for dumps.
+    pub(crate) fn dumper(&self) -> &'static str {
+        if self.place.engine() == Engine::Mysql { "mysqldump" } else { "mariadb-dump" }
+    }
+
     /// Runs one of the engine's own programs as root (`mariadb-dump`, `mysql`) and gives its standard output; it must end well.
     pub(crate) async fn program(&self, name: &str, arguments: &[&str], input: Option<&Path>) -> Vec<u8> {
+        let output = self.try_program(name, arguments, input).await;
+        assert!(output.status.success(), "{name}: {}", String::from_utf8_lossy(&output.stderr));
+        output.stdout
+    }
+
+    /// The same for one that may fail.
+    pub(crate) async fn try_program(&self, name: &str, arguments: &[&str], input: Option<&Path>) -> Output {
         let mut command = match self.server.endpoint() {
             Endpoint::Unix { folder, port } => {
                 let installation = binaries::installations(self.server.engine()).into_iter().next();
@@ -156,9 +199,7 @@ impl Lab {
             command.stdin(std::fs::File::open(input).expect("the input can be opened"));
         }
         let output = tokio::task::spawn_blocking(move || command.output()).await.expect("the program's thread ends");
-        let output = output.expect("the program starts");
-        assert!(output.status.success(), "{name}: {}", String::from_utf8_lossy(&output.stderr));
-        output.stdout
+        output.expect("the program starts")
     }
 }
 
@@ -185,10 +226,14 @@ impl Database {
         Access::Mysql(self.opts.clone())
     }
 
+    /// The same for what takes them as the client does.
+    pub(crate) fn opts(&self) -> &Opts {
+        &self.opts
+    }
+
     /// Another session in it.
     pub(crate) async fn session(&self) -> Conn {
-        let Access::Mysql(opts) = self.access() else { panic!("not a server of this family") };
-        Conn::new(opts).await.expect("the database takes connections")
+        Conn::new(self.opts.clone()).await.expect("the database takes connections")
     }
 
     /// Runs SQL that must succeed.

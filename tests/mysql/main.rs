@@ -2,9 +2,12 @@
 //! start is a failure.
 
 #![allow(clippy::unwrap_used, clippy::expect_used, missing_docs)]
+// Tests are handed to the lab as they are written.
+#![allow(clippy::needless_pass_by_value)]
 
+mod dumps;
 mod faults;
-mod generate;
+mod files;
 mod grow;
 mod lab;
 mod measure;
@@ -12,6 +15,7 @@ mod probes;
 mod queries;
 mod restore;
 mod servers;
+mod splitting;
 mod tools;
 
 // What the tests of the program share, of which each binary uses a part.

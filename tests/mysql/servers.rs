@@ -8,17 +8,12 @@ use mysql_async::prelude::Queryable;
 use rehearsal::scenario::Engine;
 use rehearsal::server::{Endpoint, Server};
 
-use crate::lab::{Lab, PLACES, Place, container, run, start, with_own_server, with_server};
-
-fn each(test: &impl AsyncFn(Place, &Lab)) {
-    for place in PLACES {
-        with_server(place, async |lab| test(place, lab).await);
-    }
-}
+use crate::lab::{Place, container, on_each, run, start, with_own_server, with_server};
 
 #[test]
 fn a_server_of_each_place_answers_and_says_what_it_is() {
-    each(&async |place, lab| {
+    on_each(async |lab| {
+        let place = lab.place;
         assert!(lab.server.answers().await, "{place:?}");
         let facts = lab.server.facts().await.expect("facts");
         assert_eq!(facts.engine, place.engine());
@@ -33,7 +28,8 @@ fn a_server_of_each_place_answers_and_says_what_it_is() {
 
 #[test]
 fn a_server_of_each_place_is_durable_has_a_binary_log_and_its_instruments_on() {
-    each(&async |place, lab| {
+    on_each(async |lab| {
+        let place = lab.place;
         let facts = lab.server.facts().await.expect("facts");
         let expected = [
             ("innodb_flush_log_at_trx_commit", "1"),
@@ -64,7 +60,8 @@ fn a_server_of_each_place_is_durable_has_a_binary_log_and_its_instruments_on() {
 
 #[test]
 fn our_database_is_there_in_the_servers_own_character_set() {
-    each(&async |place, lab| {
+    on_each(async |lab| {
+        let place = lab.place;
         let shop = lab.open(rehearsal::server::DATABASE).await;
         let (database, server): (String, String) = shop.get("SELECT @@collation_database, @@collation_server").await;
         assert_eq!(database, server, "{place:?}");

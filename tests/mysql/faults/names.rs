@@ -22,7 +22,7 @@ fn quotes_spaces_and_words_of_the_language_in_names_come_out_as_they_are() {
          ALTER TABLE `select` ADD INDEX `in``dex` (`order`, `key`);\n"
     );
     for place in BOTH {
-        let table = |name: &str| format!("[[snapshot.table]]\nname = '''{}'''\nrows = 500\n", name);
+        let table = |name: &str| format!("[[snapshot.table]]\nname = '''{name}'''\nrows = 500\n");
         let grown = [lines, "`select`", &longest].map(table).concat();
         let sandbox = shop(place)
             .replacing("scenario.toml", "[migrations]\n", &format!("{grown}[migrations]\n"))

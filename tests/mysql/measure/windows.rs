@@ -18,7 +18,7 @@ use crate::lab::Place;
 
 /// Rows of the table; fewer where there is less time (`REHEARSAL_TEST_ROWS`).
 fn rows() -> u64 {
-    std::env::var("REHEARSAL_TEST_ROWS").ok().and_then(|rows| rows.parse().ok()).unwrap_or(200_000)
+    std::env::var("REHEARSAL_TEST_ROWS").ok().and_then(|rows| rows.parse().ok()).unwrap_or(1_000_000)
 }
 
 /// A session that asks the same again and again.

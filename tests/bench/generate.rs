@@ -1,17 +1,27 @@
-//! How fast rows are made: growing a table to 1,000,000 rows beside LOAD DATA LOCAL of a ready CSV file with the same rows.
-//!
-//! Not a test that fails on a figure: `tests/bench-generate.sh` runs it and prints what it found.
+//! How fast rows are made: growing a table to 1,000,000 rows beside LOAD DATA LOCAL of a ready CSV file with the same rows,
+//! in turn, on MySQL. Prints both medians and their ratio (`tests/bench-generate.sh`).
+
+#![allow(clippy::unwrap_used, clippy::expect_used, missing_docs)]
+// Tests are handed to the lab as they are written.
+#![allow(clippy::needless_pass_by_value)]
+
+#[path = "../mysql/grow.rs"]
+#[allow(dead_code, unused_imports)]
+mod grow;
+#[path = "../mysql/lab.rs"]
+#[allow(dead_code)]
+mod lab;
 
 use std::io::{Read as _, Write as _};
 use std::path::Path;
 use std::time::Instant;
 
 use futures_util::{StreamExt, stream};
-use mysql_async::Conn;
 use mysql_async::prelude::Queryable;
-use tempfile::TempDir;
+use mysql_async::{Conn, Opts};
 
-use crate::grow::{Database, MYSQL, PASSWORD, RUNTIME, table};
+use grow::{filled, grow, table};
+use lab::{Place, with_own_server};
 
 const ROWS: u64 = 1_000_000;
 const RUNS: usize = 5;
@@ -28,9 +38,9 @@ const FAST: &str = "SET foreign_key_checks = 0, unique_checks = 0, sql_log_bin =
 const LOAD: &str = "LOAD DATA LOCAL INFILE 'rows.csv' INTO TABLE ready FIELDS TERMINATED BY ','";
 
 /// The file goes to the server on the way that made rows go: from this side of the container's port.
-async fn load(database: &Database, file: &Path) {
+async fn load(opts: &Opts, file: &Path) {
     let mut file = std::fs::File::open(file).expect("the file is there");
-    let mut conn = Conn::new(database.opts.clone()).await.expect("the server takes connections");
+    let mut conn = Conn::new(opts.clone()).await.expect("the server takes connections");
     conn.query_drop(FAST).await.expect("it can be set");
     let chunks = std::iter::from_fn(move || {
         let mut chunk = Vec::with_capacity(256 << 10);
@@ -42,38 +52,38 @@ async fn load(database: &Database, file: &Path) {
     conn.disconnect().await.expect("it ends");
 }
 
-#[test]
-#[ignore = "a measurement that takes minutes: tests/bench-generate.sh"]
-fn growing_takes_no_longer_than_loading_a_ready_file() {
-    RUNTIME.block_on(async {
-        let mut database = Database::new(MYSQL, ORDERS).await;
-        let name: String = database.get("SELECT database()").await;
-        let folder = TempDir::new().expect("a folder for the file");
-        let file = folder.path().join("rows.csv");
+fn main() {
+    with_own_server(Place::Mysql("9.7"), &[], async |lab| {
+        let database = filled(lab, ORDERS).await;
         let (mut grown, mut loaded) = (Vec::new(), Vec::new());
+        let mut file = None;
         database.run("CREATE TABLE first_rows AS SELECT * FROM orders").await;
-        for run in 0..RUNS {
+        for _ in 0..RUNS {
             let start = Instant::now();
-            database.grow(vec![table("orders", ROWS)], 1).await.expect("it grows");
+            grow(&database, vec![table("orders", ROWS)], 1).await.expect("it grows");
             grown.push(start.elapsed().as_secs_f64());
-            if run == 0 {
+            if file.is_none() {
                 let sql = "SELECT id, customer, note, placed, total FROM orders";
-                let password = format!("-p{PASSWORD}");
-                let rows = database.in_container(&["mysql", "-uroot", &password, "-N", "-q", "-e", sql, &name]);
-                std::fs::write(&file, rows.replace('\t', ",") + "\n").expect("a file in a temporary folder can be written");
+                let rows = lab.program("mysql", &["-N", "-q", "-e", sql, &database.name], None).await;
+                let rows: Vec<u8> = rows.into_iter().map(|byte| if byte == b'\t' { b',' } else { byte }).collect();
+                file = Some(lab.file("rows.csv", rows));
             }
             database.run("CREATE TABLE ready LIKE orders").await;
             let start = Instant::now();
-            load(&database, &file).await;
+            load(database.opts(), file.as_ref().expect("it was written")).await;
             loaded.push(start.elapsed().as_secs_f64());
             assert_eq!(database.count("ready").await, ROWS);
             assert_eq!(database.count("orders").await, ROWS);
             database.run("DROP TABLE ready; TRUNCATE orders; INSERT INTO orders SELECT * FROM first_rows").await;
         }
         let (grown, loaded) = (median(grown), median(loaded));
+        let ratio = grown / loaded;
         let mut out = std::io::stdout();
-        writeln!(out, "{ROWS} rows, medians of {RUNS}: grown in {grown:.2} s, LOAD DATA LOCAL of a ready file {loaded:.2} s, ratio {:.2}", grown / loaded)
-            .expect("standard output can be written to");
+        writeln!(
+            out,
+            "{ROWS} rows, medians of {RUNS}: grown in {grown:.2} s, LOAD DATA LOCAL of a ready file {loaded:.2} s, ratio {ratio:.2}"
+        )
+        .expect("standard output can be written to");
     });
 }
 

@@ -1,20 +1,16 @@
 //! A dump that its own client made is split so that it comes out as it went in: rows with any byte in them, routines,
 //! triggers, events and views.
 
-use std::process::Command;
-
 use mysql_async::prelude::Queryable;
 use mysql_async::{Conn, Value};
 use pretty_assertions::assert_eq;
 use rehearsal::scenario::Engine;
 use rehearsal::sql::mysql::scanner::{Item, Scanner};
 
-use crate::block_on;
-use crate::container::{Container, MARIADB, MYSQL, PASSWORD};
+use crate::lab::on_each;
 
 /// What is dumped. The bytes are every pair of those that mean something to a lexer, and every single one.
 const MADE: &str = "
-    CREATE DATABASE made; USE made;
     CREATE TABLE bytes (id int PRIMARY KEY AUTO_INCREMENT, b blob, t text CHARACTER SET utf8mb4, `a``;'b` varchar(20));
     SET SESSION group_concat_max_len = 100000;
     INSERT INTO bytes (b) WITH RECURSIVE n AS (SELECT 0 AS n UNION ALL SELECT n + 1 FROM n WHERE n < 255) SELECT unhex(lpad(hex(n), 2, '0')) FROM n;
@@ -42,31 +38,23 @@ const CHECKED: [&str; 6] = [
 ];
 
 #[test]
-fn a_dump_of_mysql_comes_out_as_it_went_in() {
-    // It goes back to the same server, which knows its own transactions already.
-    restored(MYSQL, &["mysqldump", "--set-gtid-purged=OFF"]);
-}
-
-#[test]
-fn a_dump_of_mariadb_comes_out_as_it_went_in() {
-    restored(MARIADB, &["mariadb-dump"]);
-}
-
-#[track_caller]
-fn restored(version: (Engine, &str), program: &[&str]) {
-    let (before, after) = block_on(async {
-        let server = Container::start(version, "dumps").await;
-        let mut connection = server.connect().await;
-        send(&mut connection, MADE.as_bytes()).await;
-        let before = content(&mut connection, "made").await;
-        let dump = dump(&server, program);
-        connection.query_drop("CREATE DATABASE again").await.expect("a database");
-        connection.query_drop("USE again").await.expect("it is there");
-        send(&mut connection, &dump).await;
-        (before, content(&mut connection, "again").await)
+fn a_dump_of_the_servers_own_program_comes_out_as_it_went_in() {
+    on_each(async |lab| {
+        let (made, again) = (lab.database().await, lab.database().await);
+        let mut session = made.session().await;
+        send(&mut session, MADE.as_bytes()).await;
+        let before = content(&mut session).await;
+        let mut arguments = vec!["--routines", "--events", "--triggers", &made.name];
+        if lab.place.engine() == Engine::Mysql {
+            // It goes back to the same server, which knows its own transactions already.
+            arguments.push("--set-gtid-purged=OFF");
+        }
+        let dump = lab.program(lab.dumper(), &arguments, None).await;
+        let mut session = again.session().await;
+        send(&mut session, &dump).await;
+        assert!(before[0].len() > 380, "{:?}: {} rows", lab.place, before[0].len());
+        assert_eq!(before, content(&mut session).await, "{:?}", lab.place);
     });
-    assert!(before[0].len() > 380, "{} rows", before[0].len());
-    assert_eq!(before, after);
 }
 
 /// Sends a script statement by statement; none of them may fail.
@@ -78,22 +66,12 @@ async fn send(connection: &mut Conn, script: &[u8]) {
     }
 }
 
-/// What the queries give in a database.
-async fn content(connection: &mut Conn, database: &str) -> Vec<Vec<Vec<Value>>> {
-    connection.query_drop(format!("USE {database}")).await.expect("it is there");
+/// What the queries give in the session's database.
+async fn content(connection: &mut Conn) -> Vec<Vec<Vec<Value>>> {
     let mut content = Vec::new();
     for sql in CHECKED {
         let rows: Vec<mysql_async::Row> = connection.query(sql).await.expect(sql);
         content.push(rows.into_iter().map(mysql_async::Row::unwrap).collect());
     }
     content
-}
-
-fn dump(server: &Container, program: &[&str]) -> Vec<u8> {
-    let password = format!("-p{PASSWORD}");
-    let arguments = ["-uroot", &password, "--routines", "--events", "--triggers", "made"];
-    let arguments = [&["exec", &server.name], program, &arguments].concat();
-    let output = Command::new("docker").args(arguments).output().expect("docker is installed");
-    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
-    output.stdout
 }

@@ -1,18 +1,14 @@
 //! Scripts are split as the clients of MySQL and MariaDB split them: sent statement by statement, they give the same rows
 //! and the same errors. Every statement of the table is one that shows in its result where it began and ended.
 
-use std::io::Write;
-use std::process::{Command, Stdio};
-
 use mysql_async::prelude::Queryable;
 use mysql_async::{Row, Value};
 use rehearsal::scenario::Engine;
 use rehearsal::sql::mysql::scanner::{Item, Scanner};
 
-use crate::block_on;
-use crate::container::{Container, MARIADB, MYSQL};
+use crate::lab::{Database, Lab, on_each};
 
-/// Scripts on which the simple ways to split fail.
+/// Scripts on which the simple ways to split fail. `SHOP` is a database.
 const SCRIPTS: &[&str] = &[
     "SELECT 1; SELECT 2",
     "SELECT 'a;b', \"c;d\", 'e''f;', \"g\"\"h;\", 'i\\'j;', 'k\\\\'; SELECT 2;",
@@ -45,7 +41,7 @@ const SCRIPTS: &[&str] = &[
     "SET @saved = @@sql_mode; SET sql_mode = 'NO_BACKSLASH_ESCAPES'; SELECT 'a\\'; SET sql_mode = @saved; SELECT '\\';';",
     "SET sql_mode = 'ANSI_QUOTES'; SELECT 1 AS \"a\\\"; SELECT 2;",
     "SELECT 1 \\g SELECT 2 \\g\nSELECT \\N;",
-    "USE mysql\nSELECT DATABASE();\nuse rehearsal; SELECT DATABASE();\nUSE `mysql`;SELECT DATABASE()",
+    "USE mysql\nSELECT DATABASE();\nuse SHOP; SELECT DATABASE();\nUSE `mysql`;SELECT DATABASE()",
     "SELECT 1; SELECT FROM; SELECT 2; SELECT nowhere.x; SELECT 3",
     "SELECT 1;\n\n\n-- the end",
     "SELECT 'last without an end'",
@@ -55,29 +51,19 @@ const SCRIPTS: &[&str] = &[
 ];
 
 #[test]
-fn the_client_of_mysql_splits_the_same() {
-    agree(MYSQL, &["mysql", "--commands"]);
-}
-
-#[test]
-fn the_client_of_mariadb_splits_the_same() {
-    agree(MARIADB, &["mariadb"]);
-}
-
-#[track_caller]
-fn agree(version: (Engine, &str), client: &[&str]) {
-    let differences = block_on(async {
-        let server = Container::start(version, "splitting").await;
+fn the_servers_own_client_splits_the_same() {
+    on_each(async |lab| {
+        let shop = lab.database().await;
         let mut differences = Vec::new();
         for script in SCRIPTS {
-            let (ours, theirs) = (by_statements(&server, script).await, by_client(&server, client, script));
+            let script = script.replace("SHOP", &shop.name);
+            let (ours, theirs) = (by_statements(&shop, &script).await, by_client(lab, &shop, &script).await);
             if ours != theirs {
                 differences.push(format!("{script}\nours: {ours:?}\ntheirs: {theirs:?}"));
             }
         }
-        differences
+        assert!(differences.is_empty(), "{:?}\n{}", lab.place, differences.join("\n\n"));
     });
-    assert!(differences.is_empty(), "{}", differences.join("\n\n"));
 }
 
 /// Rows as the client prints them, and the numbers of the errors.
@@ -88,22 +74,21 @@ struct Answers {
 }
 
 /// What the client makes of a script.
-fn by_client(server: &Container, client: &[&str], script: &str) -> Answers {
-    let mut command = Command::new("docker");
-    command.args(["exec", "-i", &server.name]).args(client);
-    command.args(["-uroot", "-ppw", "--force", "--raw", "-NB", "--default-character-set=utf8mb4", "rehearsal"]);
-    let mut client =
-        command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("docker");
-    client.stdin.take().expect("a pipe").write_all(script.as_bytes()).expect("it reads");
-    let output = client.wait_with_output().expect("it ends");
+async fn by_client(lab: &Lab, shop: &Database, script: &str) -> Answers {
+    let mut arguments = vec!["--force", "--raw", "-NB", "--default-character-set=utf8mb4", &shop.name];
+    if lab.place.engine() == Engine::Mysql {
+        arguments.push("--commands");
+    }
+    let script = lab.file("script.sql", script);
+    let output = lab.try_program(lab.client(), &arguments, Some(&script)).await;
     let errors = String::from_utf8_lossy(&output.stderr).into_owned();
     let errors = errors.lines().filter_map(|line| line.strip_prefix("ERROR ")?.split(' ').next()?.parse().ok());
     Answers { rows: String::from_utf8_lossy(&output.stdout).into_owned(), errors: errors.collect() }
 }
 
 /// What comes of sending a script's statements one by one.
-async fn by_statements(server: &Container, script: &str) -> Answers {
-    let mut connection = server.connect().await;
+async fn by_statements(shop: &Database, script: &str) -> Answers {
+    let mut connection = shop.session().await;
     let mut answers = Answers::default();
     for item in Scanner::new(script.as_bytes()) {
         let Item::Statement(statement) = item.expect("the script is whole") else { panic!("a command: {script}") };
