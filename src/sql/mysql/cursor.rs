@@ -49,7 +49,11 @@ impl<'a> Iterator for Tokens<'a> {
     fn next(&mut self) -> Option<Token<'a>> {
         while self.at < self.text.len() {
             let start = self.at;
-            let (kind, end) = self.lexer.next(self.text, start, false);
+            let (kind, mut end) = self.lexer.next(self.text, start, false);
+            // A doubled quote is part of what is in quotes.
+            while matches!(kind, Kind::Name | Kind::Literal) && self.text.get(end) == self.text.get(start) {
+                end = self.lexer.next(self.text, end, false).1;
+            }
             self.at = end;
             let skipped =
                 matches!(kind, Kind::Space | Kind::LineComment | Kind::BlockComment | Kind::CodeBegin | Kind::CodeEnd);

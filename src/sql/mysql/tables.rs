@@ -95,7 +95,8 @@ fn plain(token: Token<'_>) -> String {
     match token.kind {
         Kind::Name => {
             let quote = &text[..1];
-            text.trim_matches(|c| c == '`' || c == '"').replace(&quote.repeat(2), quote)
+            let inner = text.strip_prefix(quote).unwrap_or(&text);
+            inner.strip_suffix(quote).unwrap_or(inner).replace(&quote.repeat(2), quote)
         }
         _ => text.into_owned(),
     }
