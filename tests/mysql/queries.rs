@@ -177,7 +177,8 @@ fn a_collation_that_orders_otherwise_is_noticed() {
         shop.run("INSERT INTO orders (name) VALUES ('Bob')").await;
         let old =
             "-- name: sorted\nSELECT id, name FROM orders ORDER BY name;\n-- name: unsorted\nSELECT name FROM orders";
-        let results = shop.through(old, "ALTER TABLE orders MODIFY name VARCHAR(20) COLLATE utf8mb4_bin NOT NULL").await;
+        let results =
+            shop.through(old, "ALTER TABLE orders MODIFY name VARCHAR(20) COLLATE utf8mb4_bin NOT NULL").await;
         assert_eq!(touched(&results), ["sorted"]);
         for result in both(&results, "sorted") {
             assert_eq!(result.changes, [Change::RowOrder]);
@@ -357,7 +358,8 @@ fn a_table_that_is_gone_takes_no_connection_with_it() {
 fn a_query_that_waits_for_a_lock_gives_up() {
     Shop::on_each(ORDERS, async |shop| {
         shop.run("LOCK TABLES orders WRITE").await;
-        let (rehearsal, before) = shop.before("", "-- name: a\nSELECT * FROM orders").await.expect("no old query fails");
+        let (rehearsal, before) =
+            shop.before("", "-- name: a\nSELECT * FROM orders").await.expect("no old query fails");
         assert_eq!(code(&before[0]), Some(1205), "{before:#?}");
         rehearsal.close().await;
         shop.run("UNLOCK TABLES").await;
