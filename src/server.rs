@@ -268,9 +268,12 @@ async fn wait_until_ready(access: &Access, mut gone: impl AsyncFnMut() -> Option
     }
 }
 
-/// The last lines of a log, set off for an error message.
+/// The last lines of a log that speak of errors, or else the last lines, set off for an error message.
 fn tail(log: &str) -> String {
-    let lines: Vec<&str> = log.lines().collect();
-    let last = &lines[lines.len().saturating_sub(8)..];
+    let lines: Vec<&str> = log.lines().filter(|line| !line.trim().is_empty()).collect();
+    // As MySQL and MariaDB mark them; PostgreSQL says so little that its last lines have all of it.
+    let errors: Vec<&str> = lines.iter().copied().filter(|line| line.contains("[ERROR]")).collect();
+    let told = if errors.is_empty() { lines } else { errors };
+    let last = &told[told.len().saturating_sub(8)..];
     last.iter().fold(String::new(), |text, line| text + "\n  | " + line)
 }

@@ -1,11 +1,12 @@
 //! The `command` tool: any program that migrates, with `DATABASE_URL` and the `PG*` or `MYSQL_*` variables pointing at the tap.
 
 mod option_file;
+mod own_options;
 mod variables;
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::Stdio;
 use std::time::Duration;
 
@@ -41,6 +42,14 @@ pub enum CommandError {
         .0.path.display(), .0.line, .0.setting
     )]
     OptionFile(OptionFile),
+    /// The option file that leads clients of MySQL to the tap could not be written.
+    #[error("the option file for mysql clients could not be written in {}: {source}", .folder.display())]
+    OwnOptions {
+        /// Its folder.
+        folder: PathBuf,
+        /// Why.
+        source: std::io::Error,
+    },
     /// It ended with a failure.
     #[error("it ended with {status}{output}")]
     Failed {
@@ -98,12 +107,13 @@ pub async fn run(
     program.arg("-c").arg(command).current_dir(folder).stdin(Stdio::null()).process_group(0);
     program.stdout(Stdio::piped()).stderr(Stdio::piped());
     let url = variables::url(target);
-    variables::set(&mut program, target).envs(env);
+    variables::set(&mut program, target);
     if target.engine != Engine::Postgres
-        && let Some(astray) = option_file::leading_astray(env)
+        && let Err(error) = lead_clients(&mut program, env)
     {
-        return Outcome { result: Err(CommandError::OptionFile(astray)), left_running: 0 };
+        return Outcome { result: Err(error), left_running: 0 };
     }
+    program.envs(env);
     let not_started = |source| CommandError::NotStarted { command: command.to_owned(), source };
     let child = match program.spawn() {
         Ok(child) => child,
@@ -132,6 +142,16 @@ pub async fn run(
         Ok(Ok(status)) => Err(CommandError::Failed { status: status.to_string(), output: output().await }),
     };
     Outcome { result, left_running }
+}
+
+/// Leads clients of MySQL to the tap by an option file, if none of the user's leads them elsewhere.
+fn lead_clients(program: &mut Command, env: &BTreeMap<String, String>) -> Result<(), CommandError> {
+    if let Some(astray) = option_file::leading_astray(env) {
+        return Err(CommandError::OptionFile(astray));
+    }
+    let home = own_options::write().map_err(|(folder, source)| CommandError::OwnOptions { folder, source })?;
+    program.env("MYSQL_HOME", home);
+    Ok(())
 }
 
 /// A program with everything that it started. Dropping it kills them.
@@ -223,7 +243,8 @@ mod tests {
         let test = "test \"$MYSQL_HOST:$MYSQL_TCP_PORT:$MYSQL_PORT\" = 127.0.0.1:4325:4325 \
                     && test \"$MYSQL_USER:$MYSQL_PWD:$MYSQL_PASSWORD/$MYSQL_DATABASE\" = root:secret:secret/rehearsal \
                     && test \"$DATABASE_URL\" = mysql://root:secret@127.0.0.1:4325/rehearsal \
-                    && test -z \"$MYSQL_UNIX_PORT$MYSQL_HOME\" && test \"$MYSQL_TEST_LOGIN_FILE\" = /dev/null";
+                    && test -z \"$MYSQL_UNIX_PORT\" && grep -q '^skip-ssl-verify-server-cert' \"$MYSQL_HOME/my.cnf\" \
+                    && test \"$MYSQL_TEST_LOGIN_FILE\" = /dev/null";
         let home = BTreeMap::from([("HOME".to_owned(), "/nonexistent".to_owned())]);
         let outcome = run(test, Path::new("/"), &home, &target, GRACE).await;
         outcome.result.expect("the variables are set");

@@ -154,8 +154,11 @@ impl Observer {
         let names = [&now, &*earlier, &record.initial];
         let blocking = holds::blocking(&record.holds, &record.pauses, &record.initial, &names);
         let duration = record.span.map(|(from, to)| {
-            let paused: Duration =
-                record.pauses.iter().map(|pause| pause.to.min(to).saturating_duration_since(pause.from)).sum();
+            let paused: Duration = record
+                .pauses
+                .iter()
+                .map(|pause| pause.to.min(to).saturating_duration_since(pause.from.max(from)))
+                .sum();
             to.saturating_duration_since(from).saturating_sub(paused).into()
         });
         Ok(Observation { statements: std::mem::take(&mut record.statements), duration, blocking, removed })

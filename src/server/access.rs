@@ -13,7 +13,6 @@ const CONNECT_LIMIT: Duration = Duration::from_secs(5);
 
 /// How to connect to a server.
 #[derive(Debug, Clone)]
-#[expect(clippy::large_enum_variant, reason = "there is a handful of them, and none lives in a collection")]
 pub enum Access {
     /// PostgreSQL.
     Postgres(Box<tokio_postgres::Config>),

@@ -123,7 +123,7 @@ impl ContainerServer {
 
     pub(super) async fn log_tail(&self) -> String {
         let Ok(docker) = engine().await else { return String::new() };
-        let options = LogsOptionsBuilder::default().stdout(true).stderr(true).tail("8").build();
+        let options = LogsOptionsBuilder::default().stdout(true).stderr(true).tail("200").build();
         let lines: Vec<String> = docker
             .logs(self.container.id(), Some(options))
             .filter_map(|part| std::future::ready(part.ok().map(|part| part.to_string())))

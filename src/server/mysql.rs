@@ -24,7 +24,10 @@ pub(super) fn arguments(data: &Path, socket_folder: &Path, wish: &ServerWish) ->
     all.push(option("pid-file", &socket_folder.join("mysqld.pid")));
     // On the disk of the data, as index builds that sort in files are measured.
     all.push(option("tmpdir", data.parent().unwrap_or(data)));
-    all.extend(["--skip-networking", "--loose-mysqlx=OFF", "--secure-file-priv="].map(OsString::from));
+    all.extend(["--skip-networking", "--secure-file-priv="].map(OsString::from));
+    if wish.engine == Engine::Mysql {
+        all.push("--loose-mysqlx=OFF".into());
+    }
     all.extend(settings::arguments(wish).into_iter().map(OsString::from));
     all
 }

@@ -3,10 +3,13 @@
 
 use super::blocking::ends_transaction;
 use super::cause::Cause;
-use crate::run::{Migration, MigrationStatus, Run, SqlError, Statement, StatementStatus};
+use crate::run::{Completion, Migration, MigrationStatus, Run, SqlError, Statement, StatementStatus};
 
 /// `in_failed_sql_transaction`: the answer to everything that is sent after a failure, and never its cause.
 const AFTERMATH: &str = "25P02";
+
+/// What the `mysql` client of 9.x asks on connecting, and what every server refuses as not understood (seen on 9.7.4).
+const GREETING: &str = "select $$";
 
 /// A migration that failed, and the statement that made it fail if one did.
 pub(super) struct Failure<'a> {
@@ -15,10 +18,12 @@ pub(super) struct Failure<'a> {
     pub(super) statement: Option<(usize, &'a Statement)>,
 }
 
-/// Every migration that failed.
+/// Every migration that failed. One that was stopped with the run, by whoever interrupted it or by the loss of the server, has
+/// not: only what the server itself refused counts then.
 pub(super) fn failures(run: &Run) -> impl Iterator<Item = Failure<'_>> {
     let failed = run.migrations.iter().filter(|migration| migration.status == MigrationStatus::Failed);
-    failed.map(|migration| Failure { migration, statement: culprit(migration) })
+    let failures = failed.map(|migration| Failure { migration, statement: culprit(migration) });
+    failures.filter(|failure| run.completion == Completion::Complete || failure.error().is_some())
 }
 
 /// The last statement that failed. Where the tool gave an error of its own, it must also be what the tool stumbled
@@ -33,7 +38,8 @@ fn culprit(migration: &Migration) -> Option<(usize, &Statement)> {
 
 fn fails(statement: &Statement) -> bool {
     let aftermath = statement.error.as_ref().is_some_and(|error| error.sqlstate == AFTERMATH);
-    statement.status != StatementStatus::Ok && !aftermath
+    let greeting = statement.status == StatementStatus::Error && statement.sql == GREETING;
+    statement.status != StatementStatus::Ok && !aftermath && !greeting
 }
 
 /// What the server said, in one sentence: which row or which view it was, it says in the detail.

@@ -54,11 +54,15 @@ fn judge(run: &Run) -> Vec<Finding> {
                 .evidence("tool", &failure.migration.error)
                 .on_error(error)
                 .evidence("detail", error.and_then(|error| error.detail.as_deref()));
-            finding.help(error.map_or(TOOL, |error| help(run.engine(), Cause::of(error))))
+            let is_lost = failure.statement.is_some_and(|(_, statement)| statement.status == StatementStatus::Lost);
+            let unsaid = if is_lost { LOST } else { TOOL };
+            finding.help(error.map_or(unsaid, |error| help(run.engine(), Cause::of(error))))
         })
         .collect()
 }
 
+const LOST: &str = "see whether it waited for a lock that another session of the migration holds; else split the work, or \
+                    give it longer ([migrations] timeout)";
 const TOOL: &str = "the log of the tool may say more; mend it and rehearse again";
 
 fn message(failure: &failure::Failure<'_>) -> String {
@@ -109,7 +113,7 @@ fn help(engine: Engine, cause: Cause) -> &'static str {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::run::MigrationStatus;
+    use crate::run::{Completion, MigrationStatus};
     use crate::verdict::testing::{Cases, facts, facts_on, migration, statement};
 
     pub(super) const CASES: Cases = Cases {
@@ -138,6 +142,26 @@ mod tests {
         let found = judge(&facts_on(Engine::Mysql).migration(migration("0002").statement(refused)).run());
         assert!(found[0].help.starts_with("the guard did its work"), "{}", found[0].help);
         assert!(found[0].message.ends_with("orders (4092)"), "{}", found[0].message);
+    }
+
+    #[test]
+    fn what_was_stopped_with_the_run_has_not_failed() {
+        for completion in [Completion::Interrupted, Completion::Failed("the server is gone".to_owned())] {
+            let mut run = lost();
+            run.completion = completion.clone();
+            assert_eq!(judge(&run), []);
+            let mut refused = failing("42703");
+            refused.completion = completion;
+            assert_eq!(judge(&refused).len(), 1, "the server had said why");
+        }
+    }
+
+    #[test]
+    fn what_the_mysql_client_tries_on_connecting_is_never_to_blame() {
+        let greeting = statement(1, "select $$", 1).refused(1064, "42000", "You have an error in your SQL syntax");
+        let failed = migration("0002").statement(greeting).failed_with("it ended with exit status: 1");
+        let found = judge(&facts_on(Engine::Mysql).migration(failed).run());
+        assert_eq!(found[0].message, "0002_change.sql failed: it ended with exit status: 1");
     }
 
     fn lost() -> Run {

@@ -77,9 +77,9 @@ fn comes_out_as_expected(folder: &str, provider: &str, least: usize) {
     let catalogue = format!("{}/scenarios/{folder}", env!("CARGO_MANIFEST_DIR"));
     let ended = Sandbox::shop().run(&["run", &catalogue, "--provider", provider]).expect(0);
     let lines: Vec<&str> = ended.stdout.lines().collect();
-    let (last, each) = lines.split_last().expect("a line for each, and one for all");
+    let (summary, each) = lines.split_last().expect("a line for each, and one for all");
     assert!(each.len() >= least && each.iter().all(|line| line.starts_with("ok ")), "{}", ended.stdout);
-    assert_eq!(*last, format!("{0} of {0} ok", each.len()));
+    assert_eq!(*summary, format!("{0} of {0} ok", each.len()));
 }
 
 #[test]

@@ -149,6 +149,13 @@ impl Sandbox {
         servers.flatten().filter_map(pid_file).filter_map(|text| text.lines().next()?.trim().parse().ok()).collect()
     }
 
+    /// The process ids of the scratch servers of MariaDB and MySQL that run in this sandbox.
+    pub(crate) fn mysqlds(&self) -> Vec<i32> {
+        let sockets = fs::read_dir(self.path("tmp")).into_iter().flatten().flatten();
+        let pid_file = |folder: fs::DirEntry| fs::read_to_string(folder.path().join("mysqld.pid")).ok();
+        sockets.filter_map(pid_file).filter_map(|text| text.trim().parse().ok()).collect()
+    }
+
     /// Asks the local server that runs in this sandbox; `None` while there is none that answers.
     pub(crate) fn psql(&self, sql: &str) -> Option<String> {
         let socket = fs::read_dir(self.path("tmp")).ok()?.flatten().find(|entry| entry.path().is_dir())?;
@@ -246,6 +253,9 @@ impl Drop for Sandbox {
     fn drop(&mut self) {
         for postmaster in self.postmasters() {
             process::signal(postmaster, nix::sys::signal::Signal::SIGQUIT);
+        }
+        for mysqld in self.mysqlds() {
+            process::signal(mysqld, nix::sys::signal::Signal::SIGKILL);
         }
     }
 }

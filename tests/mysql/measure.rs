@@ -2,3 +2,5 @@
 
 mod facts;
 mod rig;
+mod statements;
+mod windows;

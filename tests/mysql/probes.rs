@@ -31,10 +31,10 @@ async fn felt(lab: &Lab, begin: &str, end: &str) -> (Stall, Stall, Duration) {
     for sql in begin.split("; ") {
         session.run(sql).await;
     }
-    let began = Instant::now();
+    let from = Instant::now();
     tokio::time::sleep(HELD).await;
     session.run(end).await;
-    let held = began.elapsed();
+    let held = from.elapsed();
     let stalls = probes.stop().await;
     let [orders, lines] = <[Stall; 2]>::try_from(stalls).expect("views and what is not there are not probed");
     (orders, lines, held)

@@ -82,7 +82,7 @@ fn postgres(target: &Target) -> BTreeMap<&'static str, String> {
 }
 
 /// The clients themselves read `MYSQL_HOST`, `MYSQL_TCP_PORT` and `MYSQL_PWD` (seen on 9.7.4 and MariaDB 10.11.19; the user
-/// they take from no variable); the others are what tools and frameworks mostly call them.
+/// they take from no variable, but from the option file); the others are what tools and frameworks mostly call them.
 fn mysql(target: &Target) -> BTreeMap<&'static str, String> {
     let (host, port) = (target.address.ip().to_string(), target.address.port().to_string());
     let user = superuser(target.engine).to_owned();

@@ -173,17 +173,20 @@ pub(super) async fn size(conn: &mut Conn, family: Family, table: &Table) -> Opti
     cell(sets.first()?.first()?, 0).split('.').next()?.parse().ok()
 }
 
-/// Columns of every table and view, by name on record.
+/// Columns of every table and view, by name on record. None of a table whose columns were not told.
 pub(super) type Columns = BTreeMap<String, BTreeSet<String>>;
 
-/// Reads them.
+/// Reads them. MariaDB leaves out the columns of a table that it cannot open, as while an ALTER that was given up still
+/// holds it (seen on 10.11); the names of the tables it has without opening them.
 pub(super) async fn columns(conn: &mut Conn) -> Result<Columns, mysql_async::Error> {
     let sql = format!(
-        "SELECT TABLE_SCHEMA, TABLE_NAME, COLUMN_NAME FROM information_schema.COLUMNS WHERE TABLE_SCHEMA NOT IN {OTHERS}"
+        "SELECT TABLE_SCHEMA, TABLE_NAME, COLUMN_NAME FROM information_schema.COLUMNS WHERE TABLE_SCHEMA NOT IN {OTHERS}; \
+         SELECT TABLE_SCHEMA, TABLE_NAME, NULL FROM information_schema.TABLES WHERE TABLE_SCHEMA NOT IN {OTHERS}"
     );
     let mut columns = Columns::new();
-    for row in ask(conn, &sql).await?.first().into_iter().flatten() {
-        columns.entry(name::relation(cell(row, 0), cell(row, 1))).or_default().insert(cell(row, 2).to_owned());
+    for row in ask(conn, &sql).await?.iter().flatten() {
+        let told = columns.entry(name::relation(cell(row, 0), cell(row, 1))).or_default();
+        told.extend(row.get(2).cloned().flatten());
     }
     Ok(columns)
 }
@@ -194,6 +197,8 @@ pub(super) fn removed(before: &Columns, after: &Columns) -> Vec<Removed> {
     for (table, columns) in before {
         match after.get(table) {
             None => removed.push(Removed { table: table.clone(), column: None }),
+            // It is there, and its columns were not told.
+            Some(left) if left.is_empty() => {}
             Some(left) => removed.extend(
                 columns.difference(left).map(|column| Removed { table: table.clone(), column: Some(column.clone()) }),
             ),
@@ -211,10 +216,10 @@ pub(super) async fn definition(conn: &mut Conn, (database, table): &TableName) -
 }
 
 /// The current database of a session; `None` where it has none. The server leaves it out while the session still ends what it
-/// did last (seen on all three), so it is asked a few times.
+/// did last (seen on all three), so it is asked again: without one, no table can be named alone.
 pub(super) async fn database(conn: &mut Conn, thread: u64) -> Result<Option<String>, mysql_async::Error> {
     let sql = format!("SELECT PROCESSLIST_DB FROM performance_schema.threads WHERE THREAD_ID = {thread}");
-    for _ in 0..10 {
+    for _ in 0..500 {
         let sets = ask(conn, &sql).await?;
         let database = sets.first().and_then(|rows| rows.first()?.first()?.clone());
         if database.is_some() {

@@ -60,6 +60,7 @@ pub(super) struct Event {
     /// Whether it read a table without an index that would have helped.
     pub(super) without_index: bool,
     pub(super) error: Option<SqlError>,
+    pub(super) rows_affected: Option<u64>,
     pub(super) stages: Vec<Stage>,
 }
 
@@ -81,7 +82,7 @@ pub(super) fn questions(thread: u64, after: u64, many: bool) -> String {
         "SELECT COUNT(*) FROM performance_schema.events_statements_current \
          WHERE THREAD_ID = {thread} AND END_EVENT_ID IS NULL; \
          SELECT EVENT_ID, END_EVENT_ID, TIMER_START, TIMER_END, SQL_TEXT, ROWS_EXAMINED, \
-         NO_INDEX_USED + SELECT_SCAN, EVENT_NAME, MYSQL_ERRNO, RETURNED_SQLSTATE, MESSAGE_TEXT FROM performance_schema.{history} \
+         NO_INDEX_USED + SELECT_SCAN, EVENT_NAME, MYSQL_ERRNO, RETURNED_SQLSTATE, MESSAGE_TEXT, ROWS_AFFECTED FROM performance_schema.{history} \
          WHERE THREAD_ID = {thread} AND EVENT_ID > {after} AND NESTING_EVENT_LEVEL = 0 ORDER BY EVENT_ID; \
          SELECT EVENT_ID, EVENT_NAME, TIMER_START, TIMER_END FROM performance_schema.events_stages_history_long \
          WHERE THREAD_ID = {thread} AND EVENT_ID > {after} ORDER BY EVENT_ID"
@@ -112,6 +113,7 @@ pub(super) fn read(running: &[Cells], statements: &[Cells], stages: &[Cells]) ->
             rows_examined: number(row, 5).unwrap_or(0),
             without_index: number(row, 6).is_some_and(|count| count > 0),
             error: error(row),
+            rows_affected: number(row, 11),
             stages: stages.iter().filter(within).filter_map(stage).collect(),
         });
     }

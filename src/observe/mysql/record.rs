@@ -65,7 +65,7 @@ impl Record {
         let removed = catalog::removed(&self.columns, columns);
         let duration = self.span.map(|(from, to)| {
             let paused: Duration =
-                self.pauses.iter().map(|pause| pause.to.min(to).saturating_duration_since(pause.from)).sum();
+                self.pauses.iter().map(|pause| pause.to.min(to).saturating_duration_since(pause.from.max(from))).sum();
             to.saturating_duration_since(from).saturating_sub(paused).into()
         });
         let blocking = self.blocking();

@@ -136,7 +136,7 @@ impl Watch {
             // What it did before its first unit (logging in) is told by none.
             let asked = format!(
                 "SELECT t.THREAD_ID, MAX(e.EVENT_ID) FROM performance_schema.threads t \
-                 LEFT JOIN performance_schema.events_statements_history e ON e.THREAD_ID = t.THREAD_ID \
+                 LEFT JOIN performance_schema.events_statements_current e ON e.THREAD_ID = t.THREAD_ID \
                  WHERE t.PROCESSLIST_ID = {} GROUP BY t.THREAD_ID",
                 self.id
             );

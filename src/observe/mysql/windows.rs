@@ -59,8 +59,8 @@ pub(super) fn of_alter(event: &Event, prepares: bool, shared: bool) -> Vec<Windo
     } else if let Some(prepare) = event.first(Step::Prepare) {
         let building = build(event);
         if prepares {
-            let ready = building.map_or(end, |(from, _)| from);
-            add(LockMode::Exclusive, prepare.from, ready, ready);
+            let at_work = building.map_or(end, |(from, _)| from);
+            add(LockMode::Exclusive, prepare.from, at_work, at_work);
         }
         if let (true, Some((from, to))) = (shared, building) {
             add(LockMode::SharedNoWrite, from, to, from);

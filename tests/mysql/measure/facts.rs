@@ -1,13 +1,16 @@
 //! The algorithm of every ALTER in `fixtures/measured-mysql/alters.toml`, and whether writers could work meanwhile, are what
 //! the server itself says of an identical table: by forced clauses and by `TABLE_ID`.
 
+use std::collections::BTreeMap;
+
 use mysql_async::prelude::Queryable;
 use mysql_async::{Conn, Opts};
 use rehearsal::run::{Algorithm, StatementStatus};
+use rehearsal::scenario::Engine;
 use serde::Deserialize;
-use std::collections::BTreeMap;
 
-use super::rig::{PLACES, Rig, opts};
+use super::rig::{Rig, alone};
+use crate::lab::Place;
 
 #[derive(Deserialize)]
 struct Fixture {
@@ -36,14 +39,10 @@ struct Truth {
     writers_work: Option<bool>,
 }
 
-async fn every_alter(place: &str, variable: &str) {
-    let Some(opts) = opts(variable) else {
-        eprintln!("{place} is not there: {variable} is not set");
-        return;
-    };
+async fn every_alter(place: Place, opts: &Opts) {
     let fixture: Fixture =
         toml::from_str(include_str!("../../../fixtures/measured-mysql/alters.toml")).expect("a fixture");
-    let is_mysql = place.starts_with("mysql");
+    let is_mysql = place.engine() == Engine::Mysql;
     let engine = if is_mysql { "mysql" } else { "mariadb" };
     let mut wrong = Vec::new();
     let mut checked = 0;
@@ -52,20 +51,20 @@ async fn every_alter(place: &str, variable: &str) {
         let label = format!("{} {} ({} versions)", alter.table, alter.clause, alter.row_versions);
         let setup = setup(&fixture, alter);
         let statements: Vec<&str> = setup.iter().map(String::as_str).collect();
-        let truth = match truth(&opts, &statements, &alter.clause, is_mysql).await {
+        let truth = match truth(opts, &statements, &alter.clause, is_mysql).await {
             Ok(truth) => truth,
             Err(refused) => {
                 wrong.push(refused);
                 continue;
             }
         };
-        let mut rig = Rig::new(&opts, "obs_facts", &statements).await;
+        let mut rig = Rig::new(opts, "obs_facts", &statements).await;
         rig.run(&format!("ALTER TABLE t {}", alter.clause)).await;
         let observation = rig.observe().await;
         assert_eq!(rig.observer.trouble(), None, "{label}");
         let statement = observation.statements.last().expect("a statement");
         assert_eq!(statement.status, StatementStatus::Ok, "{label}: {:?}", statement.error);
-        let writes = observation.blocking.iter().find(|blocking| blocking.table.ends_with(".t")).map(|b| &b.writes);
+        let writes = observation.blocking.iter().find(|blocking| blocking.table == "obs_facts.t").map(|b| &b.writes);
         // In one stretch from the first lock to the last, or with a gap in between.
         let has_gap = writes.map(|writes| writes.total_ms > writes.held_ms);
         let seen = statement.algorithm.map(|algorithm| Truth {
@@ -79,8 +78,8 @@ async fn every_alter(place: &str, variable: &str) {
         }
         checked += 1;
     }
-    assert!(wrong.is_empty(), "{place}: {} of {checked} are wrong:\n{}", wrong.len(), wrong.join("\n"));
-    assert!(checked >= 45, "{place}: only {checked} were checked");
+    assert!(wrong.is_empty(), "{place:?}: {} of {checked} are wrong:\n{}", wrong.len(), wrong.join("\n"));
+    assert!(checked >= 45, "{place:?}: only {checked} were checked");
 }
 
 fn setup(fixture: &Fixture, alter: &Alter) -> Vec<String> {
@@ -171,20 +170,20 @@ async fn ids(conn: &mut Conn, is_mysql: bool) -> BTreeMap<String, u64> {
     conn.query::<(String, u64), _>(sql).await.expect("ids").into_iter().collect()
 }
 
-#[tokio::test]
-async fn alters_are_carried_out_on_mysql_as_it_says_itself() {
-    let (place, variable) = PLACES[0];
-    every_alter(place, variable).await;
+#[test]
+fn alters_are_carried_out_on_mysql_as_it_says_itself() {
+    let place = Place::Mysql("9.7");
+    alone(place, async |opts| every_alter(place, opts).await);
 }
 
-#[tokio::test]
-async fn alters_are_carried_out_on_mariadb_11_8_as_it_says_itself() {
-    let (place, variable) = PLACES[1];
-    every_alter(place, variable).await;
+#[test]
+fn alters_are_carried_out_on_mariadb_11_8_as_it_says_itself() {
+    let place = Place::Mariadb("11.8");
+    alone(place, async |opts| every_alter(place, opts).await);
 }
 
-#[tokio::test]
-async fn alters_are_carried_out_on_mariadb_10_11_as_it_says_itself() {
-    let (place, variable) = PLACES[2];
-    every_alter(place, variable).await;
+#[test]
+fn alters_are_carried_out_on_mariadb_10_11_as_it_says_itself() {
+    let place = Place::Local;
+    alone(place, async |opts| every_alter(place, opts).await);
 }

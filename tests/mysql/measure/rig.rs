@@ -9,20 +9,18 @@ use rehearsal::observe::Observation;
 use rehearsal::observe::mysql::Observer;
 use rehearsal::observe::mysql::watch::{Answer, Outcome, Watch};
 use rehearsal::run::{SqlError, Statement};
+use rehearsal::server::{Access, DATABASE};
+
 use rehearsal::sql::mysql::transaction::{Control, commits_implicitly, control};
 
-/// The servers that are tested with, by the variables that say where they are (`mysql://root:pw@127.0.0.1:3306/rehearsal`).
-pub(crate) const PLACES: [(&str, &str); 3] = [
-    ("mysql 9.7", "REHEARSAL_TEST_MYSQL_97"),
-    ("mariadb 11.8", "REHEARSAL_TEST_MARIADB_118"),
-    ("mariadb 10.11", "REHEARSAL_TEST_MARIADB_1011"),
-];
+use crate::lab::{Place, with_own_server};
 
-/// How to connect to a server.
-pub(crate) fn opts(variable: &str) -> Option<Opts> {
-    let url = std::env::var(variable).ok()?;
-    let opts = Opts::from_url(&url).expect("a URL of a server");
-    Some(OptsBuilder::from_opts(opts).prefer_socket(false).stmt_cache_size(0).into())
+/// Runs a test on a server that nobody else uses: some counters are the server's and not a session's.
+pub(crate) fn alone(place: Place, test: impl AsyncFnOnce(&Opts)) {
+    with_own_server(place, &[], async |lab| {
+        let Access::Mysql(opts) = lab.server.access(DATABASE) else { panic!("not a server of this family") };
+        test(&opts).await;
+    });
 }
 
 /// A tool's session, watched.

@@ -71,7 +71,7 @@ impl Watch {
         let mut control = observer.control.lock().await;
         let boundary = self.boundary(&mut control, answer).await?;
         let before = Arc::clone(&observer.record().committed);
-        let pieces = Self::pieces(running, answer, &boundary.events, ended);
+        let pieces = match_up(running, answer, &boundary.events, ended);
         let changes = pieces.iter().any(|piece| {
             piece.tables.is_some()
                 || makes_tables(piece.sql)
@@ -138,39 +138,6 @@ impl Watch {
         }
     }
 
-    /// Matches the statements of a unit with the server's events.
-    fn pieces<'a>(running: &'a Running, answer: &'a Answer, events: &'a [Event], ended: Instant) -> Vec<Piece<'a>> {
-        let known = &running.pending.pieces;
-        let origin = events.first().map_or(0, |event| event.from);
-        let clock = Clock { began: running.began, origin, ended };
-        let count = events.len().max(1);
-        (0..count)
-            .map(|index| {
-                let event = events.get(index);
-                let is_last = index + 1 == count;
-                let (sql, tables) = match (known.get(index), event) {
-                    _ if count == 1 && known.len() != 1 => (running.sql.as_str(), None),
-                    (Some((sql, tables)), _) if known.len() >= count => (sql.as_str(), tables.as_ref()),
-                    (_, Some(event)) => (event.sql.as_str(), None),
-                    _ => (running.sql.as_str(), None),
-                };
-                let aligned = answer.outcomes.len() == count;
-                let outcome =
-                    if aligned { answer.outcomes.get(index) } else { answer.outcomes.last().filter(|_| is_last) };
-                let targets = tables.map(|tables| resolve(tables, running.pending.database.as_deref()));
-                Piece {
-                    sql,
-                    tables,
-                    event,
-                    outcome,
-                    targets: targets.unwrap_or_default(),
-                    began: if index == 0 { running.began } else { event.map_or(running.began, |e| clock.at(e.from)) },
-                    ended: if is_last { ended } else { event.map_or(ended, |event| clock.at(event.to)) },
-                }
-            })
-            .collect()
-    }
-
     async fn change(
         &self,
         control: &mut Conn,
@@ -211,10 +178,10 @@ impl Watch {
         change.algorithm = match algorithm::trace(event, traced.0, traced.1) {
             Some(Trace::Told(algorithm)) => Some(algorithm),
             Some(Trace::DictionaryOnly) => match &mut clone {
-                Some(clone) => {
-                    let takes = clone.takes("ALGORITHM=INSTANT").await?;
-                    takes.map(|takes| if takes { Algorithm::Instant } else { Algorithm::Inplace })
-                }
+                Some(clone) => clone
+                    .takes("ALGORITHM=INSTANT")
+                    .await?
+                    .map(|takes| if takes { Algorithm::Instant } else { Algorithm::Inplace }),
                 None => None,
             },
             None => None,
@@ -248,7 +215,8 @@ impl Watch {
                 found.scans = Some(vec![Scan { relation: relation.clone(), scans: 1, rows, bytes: None }]);
             }
             found.rewrites = Some(rewrites);
-            if let (Some(used @ 1..), Some(limit)) = (new.row_versions, self.observer.row_versions()) {
+            let used = new.row_versions.filter(|used| *used > old.row_versions.unwrap_or(0));
+            if let (Some(used), Some(limit)) = (used, self.observer.row_versions()) {
                 found.row_versions = Some(RowVersions { table: relation, used, limit });
             }
         }
@@ -307,7 +275,7 @@ impl Watch {
             let is_last = number + 1 == count;
             let index = record.statements.len();
             let mut locks = Vec::new();
-            let mut was_seen = found.held.is_some();
+            let mut is_known = found.held.is_some();
             let mut held = found.held.unwrap_or_default();
             held.sort_by(|a, b| b.key.1.cmp(&a.key.1).then(a.from.cmp(&b.from)).then(a.key.0.cmp(&b.key.0)));
             for lock in &held {
@@ -328,10 +296,11 @@ impl Watch {
                     };
                     let facts = lock.facts(true, true);
                     self.open.push(record.holds.len());
-                    record.holds.push(self.hold(index, locks.len(), &lock, facts.blocks.clone(), None));
+                    let open = self.hold(index, locks.len(), &lock, facts.blocks.clone(), None);
+                    record.holds.push(open);
                     locks.push(facts);
                 }
-                was_seen |= self.in_transaction || was_open || !boundary.locks.is_empty();
+                is_known |= self.in_transaction || was_open || !boundary.locks.is_empty();
             }
             let in_transaction = was_open || self.in_transaction;
             let rows = piece.rows(found.algorithm);
@@ -347,7 +316,7 @@ impl Watch {
                 in_transaction,
                 duration_ms: piece.ended.saturating_duration_since(piece.began).into(),
                 rows,
-                locks: was_seen.then_some(locks),
+                locks: is_known.then_some(locks),
                 rewrites: found.rewrites,
                 scans: found.scans,
                 algorithm: found.algorithm,
@@ -379,6 +348,41 @@ impl Watch {
     }
 }
 
+/// Matches the statements of a unit with the server's events.
+fn match_up<'a>(running: &'a Running, answer: &'a Answer, events: &'a [Event], ended: Instant) -> Vec<Piece<'a>> {
+    let known = &running.pending.pieces;
+    // The unit's are the last: one before them may have been the end of something that is told by no unit.
+    let strange = if answer.outcomes.len() <= known.len() { events.len().saturating_sub(known.len()) } else { 0 };
+    let events = &events[strange..];
+    let origin = events.first().map_or(0, |event| event.from);
+    let clock = Clock { began: running.began, origin, ended };
+    let count = events.len().max(1);
+    (0..count)
+        .map(|index| {
+            let event = events.get(index);
+            let is_last = index + 1 == count;
+            let (sql, tables) = match (known.get(index), event) {
+                _ if count == 1 && known.len() != 1 => (running.sql.as_str(), None),
+                (Some((sql, tables)), _) if known.len() >= count => (sql.as_str(), tables.as_ref()),
+                (_, Some(event)) => (event.sql.as_str(), None),
+                _ => (running.sql.as_str(), None),
+            };
+            let aligned = answer.outcomes.len() == count;
+            let outcome = if aligned { answer.outcomes.get(index) } else { answer.outcomes.last().filter(|_| is_last) };
+            let targets = tables.map(|tables| resolve(tables, running.pending.database.as_deref()));
+            Piece {
+                sql,
+                tables,
+                event,
+                outcome,
+                targets: targets.unwrap_or_default(),
+                began: if index == 0 { running.began } else { event.map_or(running.began, |e| clock.at(e.from)) },
+                ended: if is_last { ended } else { event.map_or(ended, |event| clock.at(event.to)) },
+            }
+        })
+        .collect()
+}
+
 impl Piece<'_> {
     fn failed(&self) -> bool {
         self.error().is_some()
@@ -393,10 +397,12 @@ impl Piece<'_> {
         }
     }
 
+    /// Rows that it touched, as the client was told, or as the server has on record.
     fn affected(&self) -> Option<u64> {
         match self.outcome {
             Some(Outcome::Done { affected, .. }) => Some(*affected),
-            _ => None,
+            Some(_) => None,
+            None => self.event?.rows_affected,
         }
     }
 
@@ -404,13 +410,12 @@ impl Piece<'_> {
     fn rows(&self, algorithm: Option<Algorithm>) -> Option<u64> {
         let counts = ["INSERT", "UPDATE", "DELETE", "REPLACE", "LOAD DATA", "CREATE TABLE AS"];
         let command = name_of(self.sql);
-        match self.outcome? {
-            Outcome::Rows(rows) if command == "SELECT" || counts.contains(&command.as_str()) => Some(*rows),
-            Outcome::Done { affected, .. } if counts.contains(&command.as_str()) => Some(*affected),
-            Outcome::Done { affected, .. } if algorithm == Some(Algorithm::Copy) => Some(*affected),
-            Outcome::Done { affected, .. } if command == "CALL" => Some(*affected).filter(|rows| *rows > 0),
-            _ => None,
+        if let Some(Outcome::Rows(rows)) = self.outcome {
+            return (command == "SELECT" || counts.contains(&command.as_str())).then_some(*rows);
         }
+        let affected = self.affected().filter(|_| !self.failed())?;
+        let counted = counts.contains(&command.as_str()) || algorithm == Some(Algorithm::Copy);
+        (counted || command == "CALL" && affected > 0).then_some(affected)
     }
 
     /// What was read from end to end, of a statement that changes no definitions: nothing, if every table was read by an

@@ -5,8 +5,10 @@
 //! manual, 15.2.9 "Duplicate-Key and Error Handling"). INSERT triggers do not fire, and secondary indexes are made
 //! afterwards where that is faster: both are taken away before and put back after. A load that fails leaves the database good for nothing.
 
+use std::pin::pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
 
 use bytes::Bytes;
 use futures_util::StreamExt;
@@ -25,9 +27,12 @@ use crate::snapshot::{Listen, Progress};
 use crate::sql::mysql::name::quote;
 
 /// So many chunks may wait for the socket.
-const AHEAD: usize = 8;
-/// About so many bytes go into one transaction: its undo log stays small, and progress is seen.
-const STATEMENT: usize = 32 << 20;
+const AHEAD: usize = 32;
+/// About so many bytes go into one transaction, so that its undo log stays small: to write the end of each costs time.
+const STATEMENT: usize = 128 << 20;
+
+/// How often the listener is told of rows that are on their way.
+const TICK: Duration = Duration::from_millis(100);
 
 /// Chunks of rows, each with how many it has.
 type Chunks = mpsc::Receiver<(Bytes, u64)>;
@@ -62,12 +67,25 @@ async fn send(conn: &mut Conn, table: &Table, place: &Place, plan: Plan, listen:
     });
     let receiver = Arc::new(Mutex::new(receiver));
     let mut done = 0;
+    let mut tick = tokio::time::interval(TICK);
     loop {
         let Some(first) = receiver.lock().await.recv().await else { break };
         let sent = Arc::new(AtomicU64::new(0));
         let (chunks, count) = (Arc::clone(&receiver), Arc::clone(&sent));
         conn.set_infile_handler(async move { Ok(one_statement(chunks, first, count)) });
-        conn.query_drop(&sql).await.map_err(|source| GrowError::Load { place: place.clone(), source })?;
+        let loaded = {
+            let mut loading = pin!(conn.query_drop(&sql));
+            loop {
+                tokio::select! {
+                    loaded = &mut loading => break loaded,
+                    _ = tick.tick() => {
+                        let done = done + sent.load(Ordering::Relaxed);
+                        listen(Progress::Rows { table: &table.relation.name, done, total });
+                    }
+                }
+            }
+        };
+        loaded.map_err(|source| GrowError::Load { place: place.clone(), source })?;
         let sent = sent.load(Ordering::Relaxed);
         check_loaded(conn, table, place, sent).await?;
         done += sent;

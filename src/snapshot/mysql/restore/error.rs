@@ -89,7 +89,7 @@ pub enum RestoreError {
         before: Option<String>,
     },
     /// The server refused a statement.
-    #[error("{}:{line}: {source}{help}\n  {statement}", file.display())]
+    #[error("{}:{line}: {}{help}\n  | {statement}", file.display(), server_says(source))]
     Statement {
         /// The dump.
         file: PathBuf,
@@ -123,6 +123,14 @@ impl RestoreError {
             | Self::SeveralDatabases { .. } => true,
             Self::CutShort { .. } | Self::Scan { .. } | Self::Statement { .. } | Self::Server { .. } => false,
         }
+    }
+}
+
+/// The server's own words with the number of its error, or what became of the connection.
+fn server_says(error: &mysql_async::Error) -> String {
+    match error {
+        mysql_async::Error::Server(error) => format!("{} ({})", error.message, error.code),
+        other => other.to_string(),
     }
 }
 

@@ -236,6 +236,10 @@ pub(super) fn of(statement: &RawStatement, code: u16, message: &str) -> Recovery
         ),
         // ER_UNKNOWN_STORAGE_ENGINE
         1286 => Recovery::Stop("; use a server or an image that has it (`image` under `[server]`)"),
+        // ER_PARSE_ERROR at the end of the statement.
+        1064 if message.contains("near ''") => {
+            Recovery::Stop("; the statement ends too early: if the dump was cut short, make it again, or copy it again")
+        }
         _ => Recovery::Stop(""),
     }
 }
