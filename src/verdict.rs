@@ -41,6 +41,7 @@ use std::cmp::Reverse;
 
 pub(crate) use blocking::ends_transaction;
 pub use expectation::expectation;
+pub(crate) use failure::is_greeting;
 pub(crate) use table_rewrite::{new_storage, rewritten};
 
 use crate::run::{Finding, Run, Verdict};

@@ -41,7 +41,10 @@ impl Printer {
         let mut text = error.to_string();
         let mut cause = error.source();
         while let Some(error) = cause {
-            let said = error.to_string();
+            let said = match error.downcast_ref() {
+                Some(mysql_async::Error::Server(refusal)) => refusal.message.clone(),
+                _ => error.to_string(),
+            };
             if !text.contains(&said) {
                 text = format!("{text}: {said}");
             }

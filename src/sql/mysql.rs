@@ -10,6 +10,7 @@ pub(crate) mod cursor;
 mod lexer;
 pub mod modes;
 pub mod name;
+mod reserved;
 pub mod scanner;
 pub mod tables;
 pub mod transaction;

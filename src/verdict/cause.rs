@@ -44,6 +44,8 @@ pub(super) enum Cause {
     Guard,
     /// The server does not understand it.
     Syntax,
+    /// What was to be written could not be, mostly because the disk is full.
+    Storage,
     /// Anything else.
     Other,
 }
@@ -78,6 +80,8 @@ fn of_number(code: u32) -> Option<Cause> {
         1317 | 1969 | 3024 => Cause::Cancelled,
         1845 | 1846 | 4092 => Cause::Guard,
         1064 => Cause::Syntax,
+        // 1030 is what InnoDB's `Unknown (generic) error` comes as where there is no room for a copy (seen on MariaDB 10.11).
+        3 | 14 | 20 | 1021 | 1030 | 1114 => Cause::Storage,
         // "Column 'x' is ambiguous" has the SQLSTATE of a duplicate.
         1052 => Cause::Other,
         _ => return None,
@@ -101,6 +105,7 @@ fn of_sqlstate(sqlstate: &str) -> Cause {
         "55P03" => Cause::LockTimeout,
         "57014" => Cause::Cancelled,
         "25001" => Cause::InTransaction,
+        "53100" => Cause::Storage,
         other if matches!(other.get(..2), Some("22" | "23")) => Cause::Value,
         _ => Cause::Other,
     }

@@ -11,6 +11,11 @@ const AFTERMATH: &str = "25P02";
 /// What the `mysql` client of 9.x asks on connecting, and what every server refuses as not understood (seen on 9.7.4).
 const GREETING: &str = "select $$";
 
+/// Whether a statement is no part of a migration but what a client asks on connecting.
+pub(crate) fn is_greeting(statement: &Statement) -> bool {
+    statement.sql == GREETING
+}
+
 /// A migration that failed, and the statement that made it fail if one did.
 pub(super) struct Failure<'a> {
     pub(super) migration: &'a Migration,
@@ -38,7 +43,7 @@ fn culprit(migration: &Migration) -> Option<(usize, &Statement)> {
 
 fn fails(statement: &Statement) -> bool {
     let aftermath = statement.error.as_ref().is_some_and(|error| error.sqlstate == AFTERMATH);
-    let greeting = statement.status == StatementStatus::Error && statement.sql == GREETING;
+    let greeting = statement.status == StatementStatus::Error && is_greeting(statement);
     statement.status != StatementStatus::Ok && !aftermath && !greeting
 }
 

@@ -102,6 +102,10 @@ fn help(engine: Engine, cause: Cause) -> &'static str {
         (_, Cause::NoTable | Cause::NoColumn | Cause::NoRoutine) => {
             "it is misspelt, or not in the snapshot: check migrations.applied_through and what the dump leaves out"
         }
+        (_, Cause::Storage) => {
+            "the server could not write, mostly since its disk is full: a copy of the table needs as much room again; free \
+             space where the scratch server keeps its data, or rehearse fewer rows (--rows-scale)"
+        }
         (_, Cause::Privilege) => "the role of the rehearsal may not do this: check who owns the objects of the dump",
         (Engine::Mysql | Engine::Mariadb, Cause::Syntax) => {
             "mend the statement and rehearse again; a routine whose body was cut at a `;` needs DELIMITER around it"

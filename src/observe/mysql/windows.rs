@@ -82,9 +82,17 @@ pub(super) fn whole(event: &Event) -> Window {
 fn wait(event: &Event, mut windows: Vec<(Window, u64)>) -> Vec<Window> {
     for stage in event.stages.iter().filter(|stage| stage.step == Step::Wait) {
         // The stage before is begun anew after a wait, so a window may seem to begin before its lock was granted.
-        if let Some((window, _)) = windows.iter_mut().find(|(_, by)| stage.from < *by) {
-            window.from = window.from.max(stage.to).min(window.to);
-            window.waited += stage.to - stage.from;
+        let Some(index) = windows.iter().position(|(_, by)| stage.from < *by) else { continue };
+        let window = &mut windows[index].0;
+        let began = window.from;
+        let granted = began.max(stage.to).min(window.to);
+        window.from = granted;
+        window.waited += stage.to - stage.from;
+        // The weaker lock, which it is to take the place of, is held until then.
+        if let Some((before, _)) = index.checked_sub(1).map(|before| &mut windows[before])
+            && before.to == began
+        {
+            before.to = granted;
         }
     }
     windows.into_iter().map(|(window, _)| window).collect()
@@ -144,6 +152,13 @@ mod tests {
         ];
         let windows = of_alter(&event(&stages, 100), true, false);
         assert_eq!(shown(&windows), [("SHARED_NO_WRITE", 1, 71), ("EXCLUSIVE", 71, 100)]);
+    }
+
+    #[test]
+    fn a_lock_is_held_while_a_stronger_one_is_waited_for() {
+        let stages = [(Step::Created, 1, 5), (Step::Copy, 5, 90), (Step::Rename, 90, 95), (Step::Wait, 91, 94)];
+        let windows = of_alter(&event(&stages, 100), true, false);
+        assert_eq!(shown(&windows), [("SHARED_NO_WRITE", 1, 94), ("EXCLUSIVE", 94, 100)]);
     }
 
     #[test]

@@ -82,6 +82,7 @@ fn candidates(run: &Run) -> Vec<Row<'_>> {
         of.statements.iter().enumerate().map(move |(index, statement)| (migration, index, statement))
     });
     statements
+        .filter(|(.., statement)| !verdict::is_greeting(statement))
         .filter(|(.., statement)| !frames(statement) || statement.duration_ms.as_f64() > FRAME_MS || failed(statement))
         .map(|(migration, index, statement)| {
             let held = shutting_out(run, statement, None).filter_map(|lock| lock.held_ms);

@@ -1,5 +1,6 @@
 //! Names of MySQL and MariaDB: how they are quoted in SQL, and how relations are called on record.
 
+use super::reserved::is_reserved;
 use crate::server::DATABASE;
 
 /// A name for use in SQL: always in backticks (MySQL 9.7 manual, 11.2 "Schema Object Names").
@@ -17,7 +18,7 @@ pub fn relation(database: &str, table: &str) -> String {
 fn plain(name: &str) -> String {
     let letters = |letter: char| letter.is_ascii_alphanumeric() || letter == '_' || letter == '$' || !letter.is_ascii();
     let is_plain = !name.is_empty() && name.chars().all(letters) && !name.chars().all(|letter| letter.is_ascii_digit());
-    if is_plain { name.to_owned() } else { quote(name) }
+    if is_plain && !is_reserved(name) { name.to_owned() } else { quote(name) }
 }
 
 #[cfg(test)]
@@ -32,6 +33,7 @@ mod tests {
             (DATABASE, "a`b", "`a``b`"),
             (DATABASE, "42", "`42`"),
             (DATABASE, "größe", "größe"),
+            (DATABASE, "order", "`order`"),
             ("shop", "orders", "shop.orders"),
             ("my shop", "orders", "`my shop`.orders"),
         ] {

@@ -182,6 +182,9 @@ fn load_advice(error: &mysql_async::Error) -> &'static str {
         mysql_async::Error::Server(server) if matches!(server.code, 1148 | 3948 | 4166) => {
             "; rows are sent by LOAD DATA LOCAL, so the server must run with `local_infile = ON`"
         }
+        mysql_async::Error::Server(server) if matches!(server.code, 3 | 14 | 20 | 1021 | 1030 | 1114) => {
+            "; mostly the disk of the server is full: free space there, or wish for fewer rows"
+        }
         _ => "",
     }
 }
