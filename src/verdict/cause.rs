@@ -42,6 +42,8 @@ pub(super) enum Cause {
     InTransaction,
     /// The server can do it, but not with the `ALGORITHM` or `LOCK` that was asked for.
     Guard,
+    /// The storage could not go on: the disk or the table is full, mostly.
+    Storage,
     /// The server does not understand it.
     Syntax,
     /// Anything else.
@@ -77,6 +79,7 @@ fn of_number(code: u32) -> Option<Cause> {
         1205 => Cause::LockTimeout,
         1317 | 1969 | 3024 => Cause::Cancelled,
         1845 | 1846 | 4092 => Cause::Guard,
+        1021 | 1030 | 1114 => Cause::Storage,
         1064 => Cause::Syntax,
         // "Column 'x' is ambiguous" has the SQLSTATE of a duplicate.
         1052 => Cause::Other,
@@ -98,6 +101,7 @@ fn of_sqlstate(sqlstate: &str) -> Cause {
         "42P10" => Cause::NoUniqueIndex,
         "42501" => Cause::Privilege,
         "42601" => Cause::Syntax,
+        "53100" => Cause::Storage,
         "55P03" => Cause::LockTimeout,
         "57014" => Cause::Cancelled,
         "25001" => Cause::InTransaction,

@@ -86,7 +86,8 @@ fn sessions(sandbox: &Sandbox, container: Option<&str>) -> Option<String> {
 #[track_caller]
 fn until(run: &mut Running<'_>, place: Place, state: &str) -> Option<String> {
     let pid = run.pid();
-    let container = (place != Place::Local).then(|| run.until("a container is there", |_| docker::containers_of(pid).pop()));
+    let container =
+        (place != Place::Local).then(|| run.until("a container is there", |_| docker::containers_of(pid).pop()));
     run.until(state, |sandbox| sessions(sandbox, container.as_deref())?.contains(state).then_some(()));
     container
 }

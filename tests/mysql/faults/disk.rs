@@ -34,9 +34,11 @@ impl Drop for Disk {
 fn on_a_small_disk(rows: u32) -> (Sandbox, Disk) {
     let settings = "settings = { innodb_log_file_size = \"16M\" }\nprovider =";
     let grown = format!("restore = \"staging.sql\"\n[[snapshot.table]]\nname = \"orders\"\nrows = {rows}\n");
-    let sandbox = shop(Place::Local)
-        .replacing("scenario.toml", "provider =", settings)
-        .replacing("scenario.toml", "restore = \"staging.sql\"\n", &grown);
+    let sandbox = shop(Place::Local).replacing("scenario.toml", "provider =", settings).replacing(
+        "scenario.toml",
+        "restore = \"staging.sql\"\n",
+        &grown,
+    );
     let disk = Disk::of(&sandbox, 280);
     (sandbox, disk)
 }
@@ -45,7 +47,7 @@ fn on_a_small_disk(rows: u32) -> (Sandbox, Disk) {
 fn a_disk_that_is_full_while_a_table_is_grown() {
     let (sandbox, _disk) = on_a_small_disk(50_000_000);
     let ended = sandbox.rehearse().expect(3);
-    assert_eq!(ended.stderr.matches("error: ").count(), 1, "{}", ended.stderr);
+    assert_eq!(ended.stderr.matches("rror: ").count(), 1, "{}", ended.stderr);
     assert!(ended.error().contains("orders"), "{}", ended.stderr);
     assert!(ended.error().contains("full"), "{}", ended.stderr);
     sandbox.assert_clean();
@@ -54,10 +56,21 @@ fn a_disk_that_is_full_while_a_table_is_grown() {
 #[test]
 fn a_disk_that_is_full_while_a_table_is_copied() {
     let (sandbox, _disk) = on_a_small_disk(20_000);
-    let sandbox = sandbox
-        .with("migrations/002_copy.sql", "ALTER TABLE orders ADD COLUMN big longtext AS (repeat('x', 20000)) STORED;\n");
-    let ended = sandbox.rehearse().expect(1);
-    assert!(ended.stdout.contains("error[migration-failed] migrations/002_copy.sql:1"), "{}", ended.stdout);
-    assert!(ended.stdout.contains("full"), "{}", ended.stdout);
+    let sandbox = sandbox.with(
+        "migrations/002_copy.sql",
+        "ALTER TABLE orders ADD COLUMN big longtext AS (repeat('x', 20000)) STORED;\n",
+    );
+    let ended = sandbox.rehearse().expect(3);
+    assert_eq!(ended.stderr.matches("rror: ").count(), 1, "{}", ended.stderr);
+    assert!(
+        ended.error().starts_with("error: the disk of the scratch server is full: make room on "),
+        "{}",
+        ended.stderr
+    );
+    assert!(!ended.stdout.contains("error[migration-failed]"), "{}", ended.stdout);
+    let record = sandbox.record();
+    assert!(record["completion"]["failed"].as_str().is_some_and(|why| why.contains("full")));
+    assert_eq!(record["migrations"][0]["status"], "applied");
+    assert_eq!(record["migrations"][1]["statements"][0]["status"], "error", "{record:#}");
     sandbox.assert_clean();
 }

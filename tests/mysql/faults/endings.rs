@@ -15,7 +15,11 @@ fn limited(place: Place) -> Sandbox {
 
 #[test]
 fn a_migration_in_a_file_of_one_transaction_is_not_a_key_of_this_family() {
-    let sandbox = shop(Place::Local).replacing("scenario.toml", "[migrations]", "[migrations.tool.sql]\ntransaction = \"file\"\n[migrations]");
+    let sandbox = shop(Place::Local).replacing(
+        "scenario.toml",
+        "[migrations]",
+        "[migrations.tool.sql]\ntransaction = \"file\"\n[migrations]",
+    );
     assert_snapshot!(sandbox.run(RUN).expect(2).stderr, @r#"
     error: `migrations.tool.sql.transaction` cannot be `file` on MariaDB, where every change of the schema commits
      --> scenario.toml:8:15
@@ -45,7 +49,11 @@ fn two_migrations_of_one_version_are_told_before_a_server_is_started() {
 fn mysql_where_only_mariadb_is_installed_ends_with_3() {
     let sandbox = shop(Place::Local).replacing("scenario.toml", "mariadb", "mysql");
     let ended = sandbox.run(RUN).expect(3);
-    assert!(ended.stderr.starts_with("error: no MySQL server was found on this machine (looked in "), "{}", ended.stderr);
+    assert!(
+        ended.stderr.starts_with("error: no MySQL server was found on this machine (looked in "),
+        "{}",
+        ended.stderr
+    );
     assert_eq!(ended.stderr.matches("error: ").count(), 1, "{}", ended.stderr);
     assert!(ended.stderr.contains("set REHEARSAL_MYSQL_BIN to the folder that has `mysqld`"), "{}", ended.stderr);
 }
@@ -53,7 +61,11 @@ fn mysql_where_only_mariadb_is_installed_ends_with_3() {
 #[test]
 fn a_setting_that_the_server_does_not_know_ends_with_3_and_its_own_words() {
     for place in [Place::Local, Place::Mysql("9.7"), Place::Mariadb("10.11")] {
-        let sandbox = shop(place).replacing("scenario.toml", "provider =", "settings = { innodb_bufer_pool_size = \"1G\" }\nprovider =");
+        let sandbox = shop(place).replacing(
+            "scenario.toml",
+            "provider =",
+            "settings = { innodb_bufer_pool_size = \"1G\" }\nprovider =",
+        );
         let ended = sandbox.run(RUN).expect(3);
         assert!(ended.stderr.contains("unknown variable 'innodb_bufer_pool_size=1G'"), "{place:?}: {}", ended.stderr);
         assert!(!ended.stderr.contains("[Note]"), "nothing but errors: {}", ended.stderr);
@@ -65,8 +77,10 @@ fn a_setting_that_the_server_does_not_know_ends_with_3_and_its_own_words() {
 fn a_dump_that_was_cut_short_ends_with_3() {
     let cut = "-- MariaDB dump 10.19\n/*!40111 SET @OLD_SQL_NOTES=@@SQL_NOTES, SQL_NOTES=0 */;\nCREATE TABLE orders (id int);\n";
     let statement = format!("{cut}INSERT INTO orders VALUES (1), (2");
-    for (dump, said) in [(cut.to_owned(), "cannot restore staging.sql: what mysqldump writes at the end is missing"),
-        (statement, "; the statement ends too early: if the dump was cut short, make it again, or copy it again")] {
+    for (dump, said) in [
+        (cut.to_owned(), "cannot restore staging.sql: what mysqldump writes at the end is missing"),
+        (statement, "; the statement ends too early: if the dump was cut short, make it again, or copy it again"),
+    ] {
         let sandbox = shop(Place::Local).with("staging.sql", &dump);
         let ended = sandbox.rehearse().expect(3);
         assert!(ended.error().contains(said), "{}", ended.stderr);

@@ -46,7 +46,8 @@ fn while_the_server_starts() {
 
 #[test]
 fn while_the_data_is_restored() {
-    let sandbox = shop(Place::Local).with("staging.sql", &format!("CREATE TABLE orders (id bigint, total int);\n{SLEEP}"));
+    let sandbox =
+        shop(Place::Local).with("staging.sql", &format!("CREATE TABLE orders (id bigint, total int);\n{SLEEP}"));
     let mut run = sandbox.start();
     until(&mut run, Place::Local, SLEEPING);
     assert_interrupted(&sandbox, run);
