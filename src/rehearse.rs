@@ -3,6 +3,7 @@
 //! Everything that can be found wrong without a server is found before one is started. Cancelling drops the stage
 //! that is running; the server is then stopped all the same, and what was measured until then stays in the record.
 
+mod disk;
 pub mod event;
 mod migrate;
 mod second_pass;
@@ -107,6 +108,12 @@ pub enum RehearseError {
     ServerGone {
         /// The end of its log, set off.
         log: String,
+    },
+    /// A migration met a disk that is full.
+    #[error("the disk of the scratch server is full: make room on {place}, or rehearse on fewer rows (--rows-scale)")]
+    DiskFull {
+        /// Where the server keeps its data.
+        place: String,
     },
     /// What was measured cannot be trusted.
     #[error("the measurement cannot be trusted: {0}")]

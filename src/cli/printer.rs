@@ -41,11 +41,8 @@ impl Printer {
         let mut text = error.to_string();
         let mut cause = error.source();
         while let Some(error) = cause {
-            let said = match error.downcast_ref() {
-                Some(mysql_async::Error::Server(refusal)) => refusal.message.clone(),
-                _ => error.to_string(),
-            };
-            if !text.contains(&said) {
+            let said = error.to_string();
+            if !text.contains(words(&said)) {
                 text = format!("{text}: {said}");
             }
             cause = error.source();
@@ -84,4 +81,11 @@ fn write_lines(out: &mut impl Write, text: &str) {
     let end = if text.ends_with('\n') { "" } else { "\n" };
     let _ = write!(out, "{text}{end}");
     let _ = out.flush();
+}
+
+/// What a cause says without what the client of MySQL puts around the server's words:
+/// ``Server error: `ERROR 1114 (HY000): The table 'orders' is full'``.
+fn words(cause: &str) -> &str {
+    let after = cause.split_once("ERROR ").and_then(|(_, rest)| rest.split_once("): "));
+    after.map_or(cause, |(_, message)| message.strip_suffix(['\'', '`']).unwrap_or(message))
 }

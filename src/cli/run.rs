@@ -171,6 +171,7 @@ fn status_of(error: &RehearseError) -> ExitStatus {
         RehearseError::Query(_)
         | RehearseError::Server(_)
         | RehearseError::ServerGone { .. }
+        | RehearseError::DiskFull { .. }
         | RehearseError::Snapshot(_)
         | RehearseError::Tap(_) => ExitStatus::Environment,
         RehearseError::Observe(_) | RehearseError::Probe(_) | RehearseError::Untrusted(_) => ExitStatus::Untrusted,

@@ -7,7 +7,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::event::{Event, Events};
 use super::second_pass::Touched;
-use super::{Pending, RehearseError, Work, target, until_cancelled};
+use super::{Pending, RehearseError, Work, disk, target, until_cancelled};
 use crate::migration::command::{self, Target};
 use crate::migration::half_applied;
 use crate::migration::sql::{self, SendError};
@@ -52,7 +52,8 @@ pub(super) async fn migrate(
     });
     let observer = Observer::start(&access, listener).await?;
     let tap = Tap::start(server.endpoint(), access.clone(), observer.clone()).await.map_err(RehearseError::Tap)?;
-    let stage = Applying { scenario, events, observer: &observer, target: target(&tap, server), access, work, cancel };
+    let stage =
+        Applying { scenario, events, observer: &observer, target: target(&tap, server), access, server, work, cancel };
     let result = stage.all(pending, &mut queries).await;
     events.send(Event::Overhead(observer.overhead()));
     let touched = result?;
@@ -68,6 +69,7 @@ pub(super) struct Applying<'a> {
     pub(super) target: Target,
     /// Past the tap.
     pub(super) access: Access,
+    pub(super) server: &'a Server,
     pub(super) work: &'a Work,
     pub(super) cancel: &'a CancellationToken,
 }
@@ -112,6 +114,9 @@ impl Applying<'_> {
                 Err(failure)
             }
         };
+        if let (Some(_), Ok(()), Some(full)) = (&why, &result, disk::full(&migration.statements, self.server).await) {
+            result = Err(full);
+        }
         if let (Some(failure), Ok(())) = (&why, &result) {
             let left = async { Ok(self.left_behind(index, &migration.statements, failure).await) };
             match until_cancelled(self.cancel, left).await {

@@ -100,7 +100,8 @@ async fn probed(
     let observer = Observer::start(&access, Box::new(|_| {})).await?;
     let tap = Tap::start(server.endpoint(), access.clone(), observer.clone()).await.map_err(RehearseError::Tap)?;
     let target = target(&tap, server);
-    let stage = Applying { scenario, events: quiet, observer: &observer, target, access: access.clone(), work, cancel };
+    let stage =
+        Applying { scenario, events: quiet, observer: &observer, target, access: access.clone(), server, work, cancel };
     for (index, (migration, touched)) in pending(scenario, work).into_iter().zip(touched).enumerate() {
         let tables = touched.largest();
         let probes = until_cancelled(cancel, async { Ok(Probes::start(&access, &tables).await?) }).await?;

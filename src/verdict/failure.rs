@@ -23,12 +23,13 @@ pub(super) struct Failure<'a> {
     pub(super) statement: Option<(usize, &'a Statement)>,
 }
 
-/// Every migration that failed. One that was stopped with the run, by whoever interrupted it or by the loss of the server, has
-/// not: only what the server itself refused counts then.
+/// Every migration that failed. One that was stopped with the run, by whoever interrupted it, by the loss of the server or by
+/// a full disk, has not: only what the server itself refused counts then.
 pub(super) fn failures(run: &Run) -> impl Iterator<Item = Failure<'_>> {
     let failed = run.migrations.iter().filter(|migration| migration.status == MigrationStatus::Failed);
     let failures = failed.map(|migration| Failure { migration, statement: culprit(migration) });
-    failures.filter(|failure| run.completion == Completion::Complete || failure.error().is_some())
+    let refused = |failure: &Failure| failure.error().is_some_and(|error| Cause::of(error) != Cause::Storage);
+    failures.filter(move |failure| run.completion == Completion::Complete || refused(failure))
 }
 
 /// The last statement that failed. Where the tool gave an error of its own, it must also be what the tool stumbled

@@ -47,7 +47,7 @@ fn on_a_small_disk(rows: u32) -> (Sandbox, Disk) {
 fn a_disk_that_is_full_while_a_table_is_grown() {
     let (sandbox, _disk) = on_a_small_disk(50_000_000);
     let ended = sandbox.rehearse().expect(3);
-    assert_eq!(ended.stderr.matches("error: ").count(), 1, "{}", ended.stderr);
+    assert_eq!(ended.stderr.matches("rror: ").count(), 1, "{}", ended.stderr);
     assert!(ended.error().contains("orders"), "{}", ended.stderr);
     assert!(ended.error().contains("full"), "{}", ended.stderr);
     sandbox.assert_clean();
@@ -60,8 +60,17 @@ fn a_disk_that_is_full_while_a_table_is_copied() {
         "migrations/002_copy.sql",
         "ALTER TABLE orders ADD COLUMN big longtext AS (repeat('x', 20000)) STORED;\n",
     );
-    let ended = sandbox.rehearse().expect(1);
-    assert!(ended.stdout.contains("error[migration-failed] migrations/002_copy.sql:1"), "{}", ended.stdout);
-    assert!(ended.stdout.contains("full"), "{}", ended.stdout);
+    let ended = sandbox.rehearse().expect(3);
+    assert_eq!(ended.stderr.matches("rror: ").count(), 1, "{}", ended.stderr);
+    assert!(
+        ended.error().starts_with("error: the disk of the scratch server is full: make room on "),
+        "{}",
+        ended.stderr
+    );
+    assert!(!ended.stdout.contains("error[migration-failed]"), "{}", ended.stdout);
+    let record = sandbox.record();
+    assert!(record["completion"]["failed"].as_str().is_some_and(|why| why.contains("full")));
+    assert_eq!(record["migrations"][0]["status"], "applied");
+    assert_eq!(record["migrations"][1]["statements"][0]["status"], "error", "{record:#}");
     sandbox.assert_clean();
 }
