@@ -42,8 +42,6 @@ pub(super) enum Cause {
     InTransaction,
     /// The server can do it, but not with the `ALGORITHM` or `LOCK` that was asked for.
     Guard,
-    /// The storage could not go on: the disk or the table is full, mostly.
-    Storage,
     /// The server does not understand it.
     Syntax,
     /// What was to be written could not be, mostly because the disk is full.
@@ -81,7 +79,6 @@ fn of_number(code: u32) -> Option<Cause> {
         1205 => Cause::LockTimeout,
         1317 | 1969 | 3024 => Cause::Cancelled,
         1845 | 1846 | 4092 => Cause::Guard,
-        1021 | 1030 | 1114 => Cause::Storage,
         1064 => Cause::Syntax,
         // 1030 is what InnoDB's `Unknown (generic) error` comes as where there is no room for a copy (seen on MariaDB 10.11).
         3 | 14 | 20 | 1021 | 1030 | 1114 => Cause::Storage,
@@ -105,7 +102,6 @@ fn of_sqlstate(sqlstate: &str) -> Cause {
         "42P10" => Cause::NoUniqueIndex,
         "42501" => Cause::Privilege,
         "42601" => Cause::Syntax,
-        "53100" => Cause::Storage,
         "55P03" => Cause::LockTimeout,
         "57014" => Cause::Cancelled,
         "25001" => Cause::InTransaction,

@@ -92,7 +92,6 @@ fn help(engine: Engine, cause: Cause) -> &'static str {
             "another session of the migration holds the lock: see which, or retry with a short lock_wait_timeout"
         }
         (_, Cause::Cancelled) => "it was cancelled: raise the timeout of the migration, or split the work into batches",
-        (_, Cause::Storage) => "see whether the disk or the table was full, or what the server's log says",
         (_, Cause::Guard) => {
             "the guard did its work: without ALGORITHM or LOCK the table would be copied or rebuilt; leave it to gh-ost, \
              pt-online-schema-change or spirit, or allow it in a quiet hour"
