@@ -1,7 +1,8 @@
 #!/usr/bin/env bash
-# The first rehearsal, in one command: gets a PostgreSQL server, builds `rehearsal`, and runs the quickstart scenario.
+# The first rehearsal, in one command: gets a server, builds `rehearsal`, and runs the quickstart scenario.
 #
-#   scenarios/quickstart.sh [postgres]
+#   scenarios/quickstart.sh [postgres]    on a PostgreSQL server that runs from this machine's binaries
+#   scenarios/quickstart.sh mysql         on MySQL from binaries or in a container, else on MariaDB
 #
 # Needs cargo; no Docker, no network but cargo's and apt's. The exit code is that of `rehearsal`.
 set -euo pipefail
@@ -53,18 +54,54 @@ install_postgres() {
     "${root[@]}" rm -f "$policy"
 }
 
+# has_local ENGINE: whether `--provider local` has a server of it; the program itself knows best where to look.
+has_local() {
+    "$rehearsal" doctor | grep -q "^  $1  *[0-9]"
+}
+
+has_container() {
+    docker version >/dev/null 2>&1 && { docker image inspect "$1" || docker pull "$1"; } >/dev/null 2>&1
+}
+
+run_postgres() {
+    find_postgres >/dev/null || install_postgres
+    folder=$(find_postgres) || die 'PostgreSQL was installed, but no folder with initdb and postgres was found;' \
+        'set REHEARSAL_POSTGRES_BIN to it'
+    printf 'quickstart: the server in %s\n' "$folder" >&2
+    build
+    exec "$rehearsal" run scenarios/quickstart/scenario.toml --provider local
+}
+
+# The scenario is MySQL's; for MariaDB it differs in one word.
+run_mysql() {
+    local scenario=scenarios/quickstart-mysql
+    build
+    if has_local MySQL; then
+        exec "$rehearsal" run "$scenario/mysql.toml" --provider local
+    elif has_container mysql:9.7; then
+        exec "$rehearsal" run "$scenario/mysql.toml" --provider container
+    elif has_local MariaDB; then
+        exec "$rehearsal" run "$scenario/mariadb.toml" --provider local
+    elif has_container mariadb:11.8; then
+        exec "$rehearsal" run "$scenario/mariadb.toml" --provider container
+    fi
+    die 'no MySQL or MariaDB server found, and no Docker engine that has or can pull one; do one of these, then start again:' \
+        '    docker pull mysql:9.7' \
+        '    sudo apt-get install mariadb-server     (Debian)' \
+        '    brew install mysql                      (macOS)'
+}
+
+build() {
+    cargo build --release --locked
+}
+
+rehearsal=${CARGO_TARGET_DIR:-target}/release/rehearsal
+command -v cargo >/dev/null || die 'cargo is missing: install Rust first'
 case ${1:-postgres} in
-    postgres) ;;
+    postgres) run_postgres ;;
+    mysql) run_mysql ;;
     *)
-        printf "quickstart: no quickstart for '%s': there is only 'postgres'\n" "$1" >&2
+        printf "quickstart: no quickstart for '%s': there are 'postgres' and 'mysql'\n" "$1" >&2
         exit 2
         ;;
 esac
-command -v cargo >/dev/null || die 'cargo is missing: install Rust first'
-find_postgres >/dev/null || install_postgres
-folder=$(find_postgres) || die 'PostgreSQL was installed, but no folder with initdb and postgres was found;' \
-    'set REHEARSAL_POSTGRES_BIN to it'
-printf 'quickstart: the server in %s\n' "$folder" >&2
-
-cargo build --release --locked
-exec "${CARGO_TARGET_DIR:-target}/release/rehearsal" run scenarios/quickstart/scenario.toml --provider local

@@ -141,6 +141,9 @@ struct RunArguments {
     /// Multiply every number of rows that a scenario wishes
     #[arg(long, value_name = "F", value_parser = positive)]
     rows_scale: Option<f64>,
+    /// With 2, migrate once more on a second server, with probes that feel how long readers and writers wait
+    #[arg(long, value_name = "1|2", default_value_t = 1, value_parser = clap::value_parser!(u8).range(1..=2))]
+    passes: u8,
     /// Leave the server running, and say how to reach it
     #[arg(long)]
     keep: bool,

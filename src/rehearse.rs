@@ -3,8 +3,10 @@
 //! Everything that can be found wrong without a server is found before one is started. Cancelling drops the stage
 //! that is running; the server is then stopped all the same, and what was measured until then stays in the record.
 
+mod disk;
 pub mod event;
 mod migrate;
+mod second_pass;
 
 use std::path::PathBuf;
 use std::time::Instant;
@@ -14,13 +16,15 @@ use tokio_util::sync::CancellationToken;
 use crate::migration::command::Target;
 use crate::migration::files::{self, FilesError, MigrationFile};
 use crate::migration::plan::{self, Plan, PlanError};
-use crate::observe::postgres::ObserveError;
+use crate::observe::ObserveError;
+use crate::observe::probe::ProbeError;
 use crate::query::{self, LoadError, QueryError, Sets};
 use crate::run::{Cache, QuerySet, SnapshotFacts};
 use crate::scenario::{ProviderWish, Scenario, SnapshotWish, Tool};
 use crate::server::{DATABASE, Server, ServerError, container, sweep};
 use crate::snapshot::{self, Progress, SnapshotError};
 use event::{Event, Events, Stage};
+use second_pass::Touched;
 
 /// What the command line says beside the scenario.
 #[derive(Debug, Clone, Default)]
@@ -31,6 +35,8 @@ pub struct Options {
     pub rows_scale: Option<f64>,
     /// Leave the server running at the end.
     pub keep: bool,
+    /// Migrate once more, with probes.
+    pub second_pass: bool,
 }
 
 /// A pending migration and how it is sent.
@@ -91,6 +97,9 @@ pub enum RehearseError {
     /// The observer.
     #[error(transparent)]
     Observe(#[from] ObserveError),
+    /// The probes of the second pass.
+    #[error(transparent)]
+    Probe(#[from] ProbeError),
     /// The tap.
     #[error("the tap could not listen on a port of this machine: {0}")]
     Tap(std::io::Error),
@@ -99,6 +108,12 @@ pub enum RehearseError {
     ServerGone {
         /// The end of its log, set off.
         log: String,
+    },
+    /// A migration met a disk that is full.
+    #[error("the disk of the scratch server is full: make room on {place}, or rehearse on fewer rows (--rows-scale)")]
+    DiskFull {
+        /// Where the server keeps its data.
+        place: String,
     },
     /// What was measured cannot be trusted.
     #[error("the measurement cannot be trusted: {0}")]
@@ -117,7 +132,7 @@ pub fn work(scenario: &Scenario) -> Result<Work, RehearseError> {
             let pending = files.into_iter().map(|file| {
                 let read = |source| RehearseError::Read { path: file.path.clone(), source };
                 let text = std::fs::read_to_string(&file.path).map_err(read)?;
-                let plan = plan::plan(&text, file.transaction.unwrap_or(*transaction))
+                let plan = plan::plan(&text, file.transaction.unwrap_or(*transaction), &scenario.server)
                     .map_err(|source| RehearseError::Plan { path: file.path.clone(), source })?;
                 Ok(Pending { file, plan })
             });
@@ -129,8 +144,8 @@ pub fn work(scenario: &Scenario) -> Result<Work, RehearseError> {
 /// Reads the query sets, without a server.
 pub fn query_sets(scenario: &Scenario) -> Result<Sets, RehearseError> {
     Ok(Sets {
-        old: query::load(&scenario.queries.old, &scenario.folder, QuerySet::Old)?,
-        new: query::load(&scenario.queries.new, &scenario.folder, QuerySet::New)?,
+        old: query::load(scenario.engine, &scenario.queries.old, &scenario.folder, QuerySet::Old)?,
+        new: query::load(scenario.engine, &scenario.queries.new, &scenario.folder, QuerySet::New)?,
     })
 }
 
@@ -156,20 +171,31 @@ pub async fn rehearse(
         };
         tokio::select! {
             result = Box::pin(stages(scenario, options, events, &server, &work, sets, cancel)) => result,
-            () = ended => Ok(()),
+            () = ended => Ok(Vec::new()),
         }
     };
     let result = explain_loss(result, &server).await;
-    if options.keep && result.is_ok() {
+    let touched = if options.keep && result.is_ok() {
         events.send(Event::Kept(keep(server)));
-        return result;
+        result?
+    } else {
+        let stopped = stop(server, events).await;
+        let touched = result?;
+        stopped?;
+        touched
+    };
+    if options.second_pass {
+        second_pass::run(scenario, options, events, &work, &touched, cancel).await?;
     }
+    Ok(())
+}
+
+async fn stop(server: Server, events: &Events) -> Result<(), ServerError> {
     let began = Instant::now();
     events.send(Event::Begun(Stage::Cleanup));
     let stopped = server.stop().await;
     events.send(Event::Ended(Stage::Cleanup, began.elapsed()));
-    result?;
-    Ok(stopped?)
+    stopped
 }
 
 async fn until_cancelled<T>(
@@ -183,9 +209,9 @@ async fn until_cancelled<T>(
 }
 
 /// A failure while the server is no longer there is the server's, whatever it looked like.
-async fn explain_loss(result: Result<(), RehearseError>, server: &Server) -> Result<(), RehearseError> {
+async fn explain_loss<T>(result: Result<T, RehearseError>, server: &Server) -> Result<T, RehearseError> {
     match result {
-        Err(RehearseError::Interrupted) | Ok(()) => result,
+        Err(RehearseError::Interrupted) | Ok(_) => result,
         Err(error) if server.answers().await => Err(error),
         Err(_) => Err(RehearseError::ServerGone { log: server.log_tail().await }),
     }
@@ -221,13 +247,13 @@ async fn stages(
     work: &Work,
     sets: Sets,
     cancel: &CancellationToken,
-) -> Result<(), RehearseError> {
+) -> Result<Vec<Touched>, RehearseError> {
     until_cancelled(cancel, fill(&scaled(&scenario.snapshot, options.rows_scale), events, server)).await?;
     let began = Instant::now();
     events.send(Event::Begun(Stage::Migrations));
-    migrate::migrate(scenario, events, server, work, sets, cancel).await?;
+    let touched = migrate::migrate(scenario, events, server, work, sets, cancel).await?;
     events.send(Event::Ended(Stage::Migrations, began.elapsed()));
-    Ok(())
+    Ok(touched)
 }
 
 /// Restores and grows the data, with the server set for speed until it is done.
@@ -236,7 +262,7 @@ async fn fill(wish: &SnapshotWish, events: &Events, server: &Server) -> Result<(
     events.send(Event::Begun(Stage::Snapshot));
     server.begin_filling().await?;
     let listen = |progress: Progress<'_>| events.send(filling(progress));
-    let prepared = snapshot::prepare(&server.config(DATABASE), wish, server, &listen).await?;
+    let prepared = snapshot::prepare(&server.access(DATABASE), wish, server, &listen).await?;
     server.end_filling().await?;
     // Again, since only now it has the settings that it is measured with.
     events.send(Event::Server(server.facts().await?));
@@ -282,5 +308,5 @@ fn scaled(wish: &SnapshotWish, scale: Option<f64>) -> SnapshotWish {
 
 /// Where the tool under the tap connects.
 fn target(tap: &crate::tap::Tap, server: &Server) -> Target {
-    Target { address: tap.address(), password: server.password().map(str::to_owned) }
+    Target { engine: server.engine(), address: tap.address(), password: server.password().map(str::to_owned) }
 }

@@ -18,8 +18,8 @@ use serde::{Deserialize, Serialize};
 
 pub use finding::{Class, Deploy, Finding, Severity, Status, Verdict};
 pub use migration::{
-    Blocked, Blocking, Blocks, Counters, How, Lock, Migration, MigrationStatus, Removed, Rewrite, RewriteKind, Scan,
-    SqlError, Statement, StatementStatus,
+    Algorithm, Blocked, Blocking, Blocks, Counters, Figure, HalfApplied, How, Lock, Migration, MigrationStatus,
+    Removed, Rerun, Rewrite, RewriteKind, RowVersions, Scan, SqlError, Statement, StatementStatus,
 };
 pub use millis::Millis;
 pub use quantity::{Bytes, Count, Rows};
@@ -96,7 +96,7 @@ pub struct ScenarioFacts {
 pub struct ServerFacts {
     /// The engine.
     pub engine: Engine,
-    /// The server's own full version number (`SHOW server_version`).
+    /// The server's own full version number (`SHOW server_version`, `SELECT VERSION()`).
     pub version: String,
     /// How the server was had: `local` or `container`.
     pub provider: String,
@@ -138,9 +138,10 @@ pub enum Cache {
 pub struct TableFacts {
     /// Schema-qualified name, as [`crate::observe`] names relations.
     pub name: String,
-    /// Rows, as the planner's statistics have them right after `ANALYZE` (`pg_class.reltuples`); `null` if never analysed.
+    /// Rows, as the planner's statistics have them right after `ANALYZE` (`pg_class.reltuples`), or counted (MySQL,
+    /// MariaDB: the statistics of InnoDB are estimates); `null` if not known.
     pub rows: Option<u64>,
-    /// Bytes of the table with its indexes and TOAST (`pg_total_relation_size`).
+    /// Bytes of the table with its indexes and TOAST (`pg_total_relation_size`), or of its tablespace's files.
     pub bytes: u64,
 }
 
@@ -153,6 +154,10 @@ pub struct Overhead {
     pub held_back_ms: Option<Millis>,
     /// The shortest interval between two samples of a running statement.
     pub sampler_ms: Option<Millis>,
+    /// The longest that a probe of the second pass waited with no migration running, and 10 ms at least: what is felt below
+    /// it means nothing. Left out where there was no second pass.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub noise_floor_ms: Option<Millis>,
     /// Samples taken.
     pub samples: u64,
     /// In words.
@@ -160,6 +165,11 @@ pub struct Overhead {
 }
 
 impl Run {
+    /// The engine that was measured; PostgreSQL where no server was started, and so nothing measured.
+    pub(crate) fn engine(&self) -> Engine {
+        self.server.as_ref().map_or(Engine::Postgres, |server| server.engine)
+    }
+
     /// Reads a record that was saved before.
     ///
     /// # Errors

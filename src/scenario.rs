@@ -61,17 +61,24 @@ pub struct Scenario {
 }
 
 /// A database engine.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum Engine {
     /// PostgreSQL.
+    #[default]
     Postgres,
+    /// MySQL.
+    Mysql,
+    /// MariaDB.
+    Mariadb,
 }
 
 impl fmt::Display for Engine {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.pad(match self {
             Self::Postgres => "PostgreSQL",
+            Self::Mysql => "MySQL",
+            Self::Mariadb => "MariaDB",
         })
     }
 }
@@ -79,11 +86,13 @@ impl fmt::Display for Engine {
 /// What server is wished for (`[server]`).
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct ServerWish {
+    /// The engine, which the scenario says beside this table.
+    pub engine: Engine,
     /// A major version (`17`); the newest that the provider has when not said.
     pub version: Option<String>,
     /// How it is to be had.
     pub provider: ProviderWish,
-    /// An image for the container provider, instead of `postgres:VERSION`.
+    /// An image for the container provider, instead of the engine's official one (`postgres:VERSION`).
     pub image: Option<String>,
     /// Settings of the measured server.
     pub settings: BTreeMap<String, String>,
@@ -121,7 +130,7 @@ impl Default for SnapshotWish {
 /// A table to grow (`[[snapshot.table]]`).
 #[derive(Debug, Clone, PartialEq)]
 pub struct TableWish {
-    /// Its name, as the user wrote it: `orders`, `shop.orders`, or with quotes `"Order Lines"`.
+    /// Its name, as the user wrote it: `orders`, `shop.orders`, or with the engine's quotes `"Order Lines"`.
     pub name: String,
     /// How many rows it shall have.
     pub rows: u64,
@@ -171,21 +180,23 @@ pub enum Tool {
         command: String,
         /// Where it runs.
         folder: PathBuf,
-        /// Variables it is given besides `DATABASE_URL` and `PG*`.
+        /// Variables it is given besides `DATABASE_URL` and `PG*` or `MYSQL_*`.
         env: BTreeMap<String, String>,
     },
 }
 
-/// What one transaction holds when SQL files are applied.
+/// What one transaction holds when SQL files are applied. Without meaning for MySQL and MariaDB, where each change of the
+/// schema commits.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum TransactionMode {
-    /// A file. Statements that cannot run in a transaction are sent alone, between two transactions.
+    /// A file. Statements that cannot run in a transaction are sent alone, between two transactions. (PostgreSQL, where it
+    /// is the default.)
     #[default]
     File,
     /// A statement: each has `BEGIN` and `COMMIT` of its own.
     Statement,
-    /// Nothing: statements are sent in autocommit.
+    /// Nothing: statements are sent in autocommit. (The default on MySQL and MariaDB.)
     None,
 }
 

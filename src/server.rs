@@ -4,29 +4,33 @@
 //! any more, dropping it stops the server too. Everything that is made carries its owner's name, so that
 //! [`sweep`](crate::server::sweep::sweep) finds what a killed run left.
 
+pub mod access;
 pub mod binaries;
 pub mod container;
+mod error;
 pub(crate) mod libpq;
 pub mod local;
+mod mysql;
 pub(crate) mod owner;
+mod postgres;
 pub(crate) mod processes;
 pub mod session;
-pub(crate) mod settings;
 pub mod sweep;
 
-use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use crate::run::ServerFacts;
 use crate::scenario::{Engine, ProviderWish, ServerWish};
+pub use access::Access;
 use container::ContainerServer;
+pub use error::ServerError;
 use local::LocalServer;
 use session::Session;
 
 /// The database that everything is restored into and migrated in.
 pub const DATABASE: &str = "rehearsal";
-/// The superuser of every scratch server.
+/// The superuser of every PostgreSQL scratch server; see [`access::superuser`] for the others.
 pub const USER: &str = "postgres";
 /// How long a server may take until it answers its first query.
 const START_LIMIT: Duration = Duration::from_secs(120);
@@ -35,7 +39,7 @@ const START_LIMIT: Duration = Duration::from_secs(120);
 #[derive(Debug)]
 pub struct Server {
     provider: Provider,
-    settings: BTreeMap<String, String>,
+    wish: ServerWish,
     /// How the provider was chosen, for the record.
     pub notes: Vec<String>,
 }
@@ -76,104 +80,6 @@ pub struct ProgramOutput {
     pub stderr: String,
 }
 
-/// Why there is no server, or no more.
-#[derive(Debug, thiserror::Error)]
-pub enum ServerError {
-    /// No local installation.
-    #[error(
-        "no PostgreSQL server was found on this machine (looked in {looked_in})\n  \
-         install one (Debian: apt-get install postgresql; macOS: brew install postgresql), or set REHEARSAL_POSTGRES_BIN \
-         to the folder that has `postgres` and `initdb`"
-    )]
-    NoBinaries {
-        /// Where was looked.
-        looked_in: String,
-    },
-    /// Not in the version wished for.
-    #[error(
-        "PostgreSQL {wished} is not installed on this machine (found {found})\n  install it, change [server] version, \
-         or use --provider container"
-    )]
-    NoSuchVersion {
-        /// The version wished for.
-        wished: String,
-        /// What there is.
-        found: String,
-    },
-    /// As root, with no user to drop to.
-    #[error(
-        "PostgreSQL refuses to run as root, and this machine has neither a `postgres` nor a `nobody` user to run it as"
-    )]
-    NoUser,
-    /// `initdb` failed.
-    #[error("initdb failed:\n{0}")]
-    Initdb(String),
-    /// The server ended or never answered.
-    #[error("the PostgreSQL server did not start: {reason}{log}")]
-    NotStarted {
-        /// What happened.
-        reason: String,
-        /// The end of its log, ready to be shown.
-        log: String,
-    },
-    /// Docker does not answer.
-    #[error("no Docker engine answers: {0}\n  start one, set DOCKER_HOST, or use --provider local")]
-    NoDocker(String),
-    /// The image is neither there nor to be had.
-    #[error("the image {image} is not on the Docker engine and could not be pulled: {reason}")]
-    NoImage {
-        /// The image.
-        image: String,
-        /// Why not.
-        reason: String,
-    },
-    /// Another failure of the container engine.
-    #[error("the Docker engine failed to {doing}: {reason}")]
-    Docker {
-        /// What was tried.
-        doing: &'static str,
-        /// Why it failed.
-        reason: String,
-    },
-    /// Neither provider can be used.
-    #[error("no server can be started here\n  container: {}\n  local: {}", indented(.container), indented(.local))]
-    Neither {
-        /// Why no container.
-        container: Box<ServerError>,
-        /// Why no local server.
-        local: Box<ServerError>,
-    },
-    /// The server did not take its settings.
-    #[error("the server did not take its settings within 5 s of a reload")]
-    SettingsNotTaken,
-    /// A file or folder of the scratch server.
-    #[error("{path}: {source}")]
-    File {
-        /// Which.
-        path: PathBuf,
-        /// Why.
-        source: std::io::Error,
-    },
-    /// A program of the server could not be run.
-    #[error("{program} could not be run: {reason}")]
-    Program {
-        /// Which.
-        program: String,
-        /// Why.
-        reason: String,
-    },
-    /// The server answered with an error.
-    #[error("the scratch server failed: {}", session::message(.0))]
-    Sql(#[from] tokio_postgres::Error),
-}
-
-impl ServerError {
-    pub(crate) fn file(path: &Path) -> impl FnOnce(std::io::Error) -> Self + use<> {
-        let path = path.to_path_buf();
-        move |source| Self::File { path, source }
-    }
-}
-
 impl Server {
     /// Starts a server as the scenario wishes, or as `provider` says against it, and waits until it answers. `kept` marks
     /// it as one that is meant to outlive this process.
@@ -207,7 +113,7 @@ impl Server {
                 Err(other) => return Err(other),
             },
         };
-        Ok(Self { provider, settings: wish.settings.clone(), notes })
+        Ok(Self { provider, wish: wish.clone(), notes })
     }
 
     /// Where it listens.
@@ -226,17 +132,28 @@ impl Server {
         }
     }
 
+    /// Which engine it is.
+    pub fn engine(&self) -> Engine {
+        self.wish.engine
+    }
+
     /// How to connect to one of its databases directly, not through the tap.
+    pub fn access(&self, database: &str) -> Access {
+        Access::new(self.engine(), &self.endpoint(), self.password(), database)
+    }
+
+    /// The same for a server that is known to be PostgreSQL.
     pub fn config(&self, database: &str) -> tokio_postgres::Config {
-        config(&self.endpoint(), self.password(), database)
+        let Access::Postgres(config) = Access::new(Engine::Postgres, &self.endpoint(), self.password(), database)
+        else {
+            unreachable!("PostgreSQL was asked for")
+        };
+        *config
     }
 
     /// Whether it still answers queries.
     pub async fn answers(&self) -> bool {
-        match Session::open(&self.config(DATABASE)).await {
-            Ok(session) => session.client.simple_query("SELECT 1").await.is_ok(),
-            Err(_) => false,
-        }
+        self.access(DATABASE).ask().await.is_ok()
     }
 
     /// Waits until a local server has ended by itself, and ends what it left running. Forever for a container, which ends
@@ -248,21 +165,26 @@ impl Server {
         }
     }
 
-    /// How a person reaches it with psql, for a server that is kept.
+    /// How a person reaches it with the engine's own client, for a server that is kept.
     pub fn reach(&self) -> String {
-        match self.endpoint() {
-            Endpoint::Unix { folder, port } => format!("psql -h {} -p {port} -U {USER} {DATABASE}", folder.display()),
-            Endpoint::Tcp { host, port } => {
-                let password = self.password().unwrap_or_default();
-                format!("psql postgresql://{USER}:{password}@{host}:{port}/{DATABASE}")
-            }
+        let password = self.password().unwrap_or_default();
+        match self.engine() {
+            Engine::Postgres => match self.endpoint() {
+                Endpoint::Unix { folder, port } => {
+                    format!("psql -h {} -p {port} -U {USER} {DATABASE}", folder.display())
+                }
+                Endpoint::Tcp { host, port } => format!("psql postgresql://{USER}:{password}@{host}:{port}/{DATABASE}"),
+            },
+            engine => mysql::reach(engine, &self.endpoint(), password),
         }
     }
 
-    /// Lets it be filled fast; see [`settings`].
+    /// Lets it be filled fast, until [`end_filling`](Self::end_filling).
     pub(crate) async fn begin_filling(&self) -> Result<(), ServerError> {
-        let session = Session::open(&self.config(DATABASE)).await?;
-        settings::begin_filling(&session.client).await
+        match self.access(DATABASE) {
+            Access::Postgres(config) => postgres::settings::begin_filling(&Session::open(&config).await?.client).await,
+            Access::Mysql(opts) => mysql::filling::begin(&mut mysql_async::Conn::new(opts).await?).await,
+        }
     }
 
     /// Gives it the measured settings again, and forgets the dumps that it was given.
@@ -270,8 +192,15 @@ impl Server {
         if let Provider::Container(server) = &self.provider {
             server.forget_dump().await?;
         }
-        let session = Session::open(&self.config(DATABASE)).await?;
-        settings::end_filling(&session.client, &self.settings).await?;
+        match self.access(DATABASE) {
+            Access::Postgres(config) => {
+                let session = Session::open(&config).await?;
+                postgres::settings::end_filling(&session.client, &self.wish.settings).await?;
+            }
+            Access::Mysql(opts) => {
+                mysql::filling::end(&mut mysql_async::Conn::new(opts).await?, &self.wish).await?;
+            }
+        }
         // What was written without fsync is still on its way to the disk, and would be in the way of what is measured.
         match &self.provider {
             Provider::Local(server) => server.flush_disk().await,
@@ -289,24 +218,20 @@ impl Server {
 
     /// What the server is, for the record.
     pub async fn facts(&self) -> Result<ServerFacts, ServerError> {
-        let session = Session::open(&self.config(DATABASE)).await?;
-        let names: Vec<&str> =
-            settings::RECORDED.iter().copied().chain(self.settings.keys().map(String::as_str)).collect();
-        let query = "SELECT name, current_setting(name) FROM unnest($1::text[]) AS name \
-                     WHERE current_setting(name, true) IS NOT NULL AND name <> 'lc_collate' \
-                     UNION ALL SELECT 'lc_collate', datcollate FROM pg_database WHERE datname = current_database()";
-        let rows = session.client.query(query, &[&names]).await?;
-        let version: String = session.client.query_one("SHOW server_version", &[]).await?.get(0);
+        let (version, settings) = match self.access(DATABASE) {
+            Access::Postgres(config) => postgres::facts::read(&config, &self.wish).await?,
+            Access::Mysql(opts) => mysql::facts::read(opts, &self.wish).await?,
+        };
         let (provider, origin) = match &self.provider {
             Provider::Local(server) => ("local", server.installation.folder.display().to_string()),
             Provider::Container(server) => ("container", server.image.clone()),
         };
         Ok(ServerFacts {
-            engine: Engine::Postgres,
-            version: version.split_whitespace().next().unwrap_or(&version).to_owned(),
+            engine: self.engine(),
+            version,
             provider: provider.to_owned(),
             origin,
-            settings: rows.iter().map(|row| (row.get(0), row.get(1))).collect(),
+            settings,
             cpus: std::thread::available_parallelism().map_or(1, std::num::NonZero::get),
         })
     }
@@ -328,33 +253,11 @@ impl Server {
     }
 }
 
-fn config(endpoint: &Endpoint, password: Option<&str>, database: &str) -> tokio_postgres::Config {
-    let mut config = tokio_postgres::Config::new();
-    match endpoint {
-        Endpoint::Unix { folder, port } => config.host_path(folder).port(*port),
-        Endpoint::Tcp { host, port } => config.host(host).port(*port),
-    };
-    config.user(USER).dbname(database).connect_timeout(Duration::from_secs(5)).application_name("rehearsal");
-    if let Some(password) = password {
-        config.password(password);
-    }
-    config
-}
-
 /// Asks a server until it answers a query. `gone` says why it never will, when that is known.
-async fn wait_until_ready(
-    config: &tokio_postgres::Config,
-    mut gone: impl AsyncFnMut() -> Option<String>,
-) -> Result<(), String> {
+async fn wait_until_ready(access: &Access, mut gone: impl AsyncFnMut() -> Option<String>) -> Result<(), String> {
     let began = tokio::time::Instant::now();
     loop {
-        let reason = match Session::open(config).await {
-            Ok(session) => match session.client.simple_query("SELECT 1").await {
-                Ok(_) => return Ok(()),
-                Err(error) => session::message(&error),
-            },
-            Err(error) => session::message(&error),
-        };
+        let Err(reason) = access.ask().await else { return Ok(()) };
         if let Some(reason) = gone().await {
             return Err(reason);
         }
@@ -365,14 +268,12 @@ async fn wait_until_ready(
     }
 }
 
-/// An error within another: its further lines stay below its first.
-fn indented(error: &ServerError) -> String {
-    error.to_string().replace('\n', "\n  ")
-}
-
-/// The last lines of a log, set off for an error message.
+/// The last lines of a log that speak of errors, or else the last lines, set off for an error message.
 fn tail(log: &str) -> String {
-    let lines: Vec<&str> = log.lines().collect();
-    let last = &lines[lines.len().saturating_sub(8)..];
+    let lines: Vec<&str> = log.lines().filter(|line| !line.trim().is_empty()).collect();
+    // As MySQL and MariaDB mark them; PostgreSQL says so little that its last lines have all of it.
+    let errors: Vec<&str> = lines.iter().copied().filter(|line| line.contains("[ERROR]")).collect();
+    let told = if errors.is_empty() { lines } else { errors };
+    let last = &told[told.len().saturating_sub(8)..];
     last.iter().fold(String::new(), |text, line| text + "\n  | " + line)
 }

@@ -1,19 +1,17 @@
 //! The data that a rehearsal starts from: restored from dumps, grown, or both.
 //!
-//! [`prepare`] does it all: [`restore`] the dumps, [`grow`] the tables, bring the database to rest and say what it holds
-//! ([`facts`]). Fast settings of the server while it is filled are the caller's.
+//! [`prepare`] does it all: restores the dumps, grows the tables, brings the database to rest and says what it holds. Fast
+//! settings of the server while it is filled are the caller's.
 
-pub mod facts;
 pub mod grow;
-pub mod restore;
-
-use tokio_postgres::{Config, NoTls};
+pub mod mysql;
+pub mod postgres;
 
 use crate::run::TableFacts;
 use crate::scenario::SnapshotWish;
-use crate::server::Server;
-use grow::{GrowError, server_says};
-use restore::RestoreError;
+use crate::server::{Access, Server};
+use mysql::MysqlError;
+use postgres::PostgresError;
 
 /// How far the preparation is. Sent often; a listener that draws decides how often it draws.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -55,58 +53,38 @@ pub struct Prepared {
 /// Why the data could not be prepared.
 #[derive(Debug, thiserror::Error)]
 pub enum SnapshotError {
-    /// A dump could not be restored.
+    /// On PostgreSQL.
     #[error(transparent)]
-    Restore(#[from] RestoreError),
-    /// A table could not be grown.
+    Postgres(#[from] PostgresError),
+    /// On MySQL or MariaDB.
     #[error(transparent)]
-    Grow(#[from] GrowError),
-    /// The server did not do what preparing takes.
-    #[error("cannot prepare the snapshot: {}", server_says(.0))]
-    Server(#[from] tokio_postgres::Error),
+    Mysql(#[from] MysqlError),
 }
 
 impl SnapshotError {
     /// Whether it is the scenario (or a file that it names) that has to be changed, and not the machine.
     pub fn is_the_scenarios(&self) -> bool {
         match self {
-            Self::Restore(error) => matches!(
-                error,
-                RestoreError::Read { .. }
-                    | RestoreError::Unsupported { .. }
-                    | RestoreError::Meta { .. }
-                    | RestoreError::ServerFile { .. }
-                    | RestoreError::SeveralDatabases { .. }
-                    | RestoreError::NewerDump { .. }
-            ),
-            Self::Grow(error) => !matches!(error, GrowError::Read { .. } | GrowError::Garbled { .. }),
-            Self::Server(_) => false,
+            Self::Postgres(error) => error.is_the_scenarios(),
+            Self::Mysql(error) => error.is_the_scenarios(),
         }
     }
 }
 
 /// Prepares an empty database as a scenario wishes.
 ///
-/// `config` must be a superuser's, and name the database. Dropping the future stops the preparation; the database is then
+/// `access` must be a superuser's, and name the database. Dropping the future stops the preparation; the database is then
 /// good for nothing but to be dropped.
 pub async fn prepare(
-    config: &Config,
+    access: &Access,
     wish: &SnapshotWish,
     server: &Server,
     listen: Listen<'_>,
 ) -> Result<Prepared, SnapshotError> {
-    let mut notes = restore::restore(config, &wish.restore, server, listen).await?;
-    let (mut client, connection) = config.connect(NoTls).await?;
-    let connection = tokio::spawn(connection);
-    if !wish.tables.is_empty() {
-        notes.extend(grow::grow(&mut client, &wish.tables, wish.seed, listen).await?);
+    match access {
+        Access::Postgres(config) => postgres::prepare(config, wish, server, listen).await,
+        Access::Mysql(opts) => mysql::prepare(opts, wish, server, listen).await,
     }
-    facts::settle(&client).await?;
-    let tables = facts::table_facts(&client).await?;
-    drop(client);
-    // The connection ends once its client is gone; what it says then was already told to the client.
-    let _ = connection.await;
-    Ok(Prepared { origin: origin(wish), notes, tables })
 }
 
 fn origin(wish: &SnapshotWish) -> &'static str {

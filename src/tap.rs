@@ -4,16 +4,16 @@
 //! statement boundaries the observer is told, and at those where the server waits for the client anyway, the reply is
 //! held back while the observer looks. Limits: TLS and GSS encryption are answered with no (the hop is loopback).
 
+pub mod mysql;
 pub mod postgres;
 
 use std::net::{Ipv4Addr, SocketAddr};
-use std::sync::Arc;
 
 use tokio::net::TcpListener;
 use tokio::task::{JoinHandle, JoinSet};
 
-use crate::observe::postgres::Observer;
-use crate::server::Endpoint;
+use crate::observe::Observer;
+use crate::server::{Access, Endpoint};
 
 /// A listening tap. Dropping it closes every connection that goes through it.
 #[derive(Debug)]
@@ -23,14 +23,14 @@ pub struct Tap {
 }
 
 impl Tap {
-    /// Listens on a loopback port and relays to `server`, telling `observer`.
+    /// Listens on a loopback port and relays to `server`, which `access` has an account of, telling `observer`.
     ///
     /// # Errors
     /// When no port can be had.
-    pub async fn start(server: Endpoint, observer: Arc<Observer>) -> std::io::Result<Self> {
+    pub async fn start(server: Endpoint, access: Access, observer: Observer) -> std::io::Result<Self> {
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await?;
         let address = listener.local_addr()?;
-        let task = tokio::spawn(accept(listener, server, observer));
+        let task = tokio::spawn(accept(listener, server, access, observer));
         Ok(Self { address, task })
     }
 
@@ -46,17 +46,25 @@ impl Drop for Tap {
     }
 }
 
-async fn accept(listener: TcpListener, server: Endpoint, observer: Arc<Observer>) {
+async fn accept(listener: TcpListener, server: Endpoint, access: Access, observer: Observer) {
     // Owned here, so that aborting this task drops the set and with it every relay.
     let mut relays = JoinSet::new();
     loop {
         tokio::select! {
             accepted = listener.accept() => match accepted {
                 Ok((client, _)) => {
-                    let (server, observer) = (server.clone(), Arc::clone(&observer));
+                    let (server, access, observer) = (server.clone(), access.clone(), observer.clone());
                     relays.spawn(async move {
-                        if let Err(error) = postgres::relay(client, &server, &observer).await {
-                            tracing::debug!(%error, "a connection through the tap ended");
+                        let ended = match &observer {
+                            Observer::Postgres(observer) => {
+                                postgres::relay(client, &server, observer).await.map_err(|error| error.to_string())
+                            }
+                            Observer::Mysql(observer) => {
+                                mysql::relay(client, &server, access, observer).await.map_err(|error| error.to_string())
+                            }
+                        };
+                        if let Err(error) = ended {
+                            tracing::debug!(error, "a connection through the tap ended");
                         }
                     });
                 }

@@ -8,20 +8,28 @@ mod answer;
 mod blocking;
 mod blocks_reads;
 mod blocks_writes;
+mod cause;
 mod class;
+mod copy_algorithm;
 mod deploy;
 mod draft;
 mod expectation;
 mod fails_on_data;
 mod failure;
+mod half_applied;
+mod implicit_commit;
+mod instant_limit_near;
 mod keywords;
 mod limit;
+mod metadata_lock_unbounded;
 mod migration_failed;
 mod new_query_fails;
 mod no_safe_order;
 mod old_query_breaks;
 mod old_query_changes;
+mod parent_table_locked;
 mod prepared_statement_breaks;
+mod rebuild;
 mod slow_migration;
 pub(crate) mod story;
 pub(crate) mod table;
@@ -33,6 +41,7 @@ use std::cmp::Reverse;
 
 pub(crate) use blocking::ends_transaction;
 pub use expectation::expectation;
+pub(crate) use failure::is_greeting;
 pub(crate) use table_rewrite::{new_storage, rewritten};
 
 use crate::run::{Finding, Run, Verdict};
@@ -51,12 +60,19 @@ pub struct Rule {
     cases: testing::Cases,
 }
 
-static RULES: [Rule; 11] = [
+static RULES: [Rule; 18] = [
     fails_on_data::RULE,
     migration_failed::RULE,
+    half_applied::RULE,
     blocks_reads::RULE,
     blocks_writes::RULE,
     table_rewrite::RULE,
+    copy_algorithm::RULE,
+    rebuild::RULE,
+    parent_table_locked::RULE,
+    metadata_lock_unbounded::RULE,
+    instant_limit_near::RULE,
+    implicit_commit::RULE,
     slow_migration::RULE,
     no_safe_order::RULE,
     old_query_breaks::RULE,

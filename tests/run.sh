@@ -18,7 +18,8 @@ cd "$(dirname "${BASH_SOURCE[0]}")/.."
 PATH=$PATH:/usr/sbin:/sbin
 
 venv=$PWD/target/test-venv
-venv_packages=('alembic==1.20.*' 'psycopg2-binary==2.9.*')
+venv_packages=('alembic==1.20.*' 'psycopg2-binary==2.9.*' 'PyMySQL==1.*' 'mysqlclient==2.*' 'mysql-connector-python==26.*'
+    'Django==5.2.*')
 keep_docker=${REHEARSAL_KEEP_DOCKER:-0}
 docker_job=
 
@@ -64,6 +65,10 @@ has_postgres() {
         compgen -G '/usr/pgsql-*/bin/initdb' >/dev/null
 }
 
+has_mariadb() {
+    has mariadbd || [[ -x /usr/libexec/mariadbd ]]
+}
+
 venv_is_ready() {
     [[ -f $venv/packages && $(<"$venv/packages") == "${venv_packages[*]}" ]]
 }
@@ -73,8 +78,13 @@ missing_packages() {
     local images
     has cc || printf '%s\n' gcc libc6-dev
     has zstd || echo zstd
+    has mydumper || echo mydumper
     has_postgres || echo postgresql
+    has_mariadb || echo mariadb-server
     venv_is_ready || python3 -c 'import ensurepip, venv' 2>/dev/null || printf '%s\n' python3 python3-venv
+    # mysqlclient comes as source.
+    venv_is_ready || { has pkg-config && pkg-config --exists mariadb python3; } ||
+        printf '%s\n' pkg-config libmariadb-dev python3-dev
 
     if docker_answers; then
         images=$(tests/images/build.sh --missing)
@@ -97,6 +107,10 @@ apt_install() {
         as_root mkdir -p "${policy%/*}"
         echo 'create_main_cluster = false' | as_root tee "$policy" >/dev/null
     fi
+    # And none should take port 3306, or start by itself at the next boot.
+    if [[ " $* " == *' mariadb-server '* ]]; then
+        refuse_services
+    fi
     as_root "${apt[@]}" update
     # Newer releases of Debian have Docker's client in a package of its own.
     if [[ " $* " == *' docker.io '* && -n $(apt-cache search --names-only '^docker-cli$') ]]; then
@@ -104,6 +118,19 @@ apt_install() {
     fi
     as_root env DEBIAN_FRONTEND=noninteractive "${apt[@]}" install --no-install-recommends "$@"
     as_root rm -f "$policy"
+    allow_services
+}
+
+# Debian asks this program before it starts a service (invoke-rc.d(8)); 101 is no. Where there is one already, a container's
+# mostly, it says no itself.
+refuse_services() {
+    [[ ! -e /usr/sbin/policy-rc.d ]] || return 0
+    printf '#!/bin/sh\n# made by tests/run.sh\nexit 101\n' | as_root tee /usr/sbin/policy-rc.d >/dev/null
+    as_root chmod 755 /usr/sbin/policy-rc.d
+}
+
+allow_services() {
+    ! grep -qs '^# made by tests/run.sh$' /usr/sbin/policy-rc.d || as_root rm -f /usr/sbin/policy-rc.d
 }
 
 install_missing() {
@@ -115,7 +142,7 @@ install_missing() {
 
     heading "installing ${packages[*]}"
     has apt-get || die "this machine has no apt-get; install what these Debian packages bring: ${packages[*]}" \
-        'and start a Docker engine that has the images, or can pull them: docker pull postgres:17 (and 15, 18)'
+        'and start a Docker engine that has the images, or can pull them: tests/images/build.sh --missing names them'
     can_be_root || die 'installing takes root, which cannot be had here without a password; run this, then start again:' \
         "    sudo apt-get update && sudo apt-get install ${packages[*]}"
     logged install apt_install "${packages[@]}"

@@ -6,7 +6,7 @@ use super::{ExitStatus, Printer};
 use crate::rehearse::{self, Pending, RehearseError, Work};
 use crate::report::style::shorten;
 use crate::run::{Bytes, Rows};
-use crate::scenario::{ProviderWish, Scenario, Tool, TransactionMode, discover};
+use crate::scenario::{Engine, ProviderWish, Scenario, Tool, TransactionMode, discover};
 
 pub(super) fn check(paths: &[PathBuf], printer: &Printer) -> anyhow::Result<ExitStatus> {
     let paths = discover(paths)?;
@@ -95,6 +95,7 @@ fn pending(scenario: &Scenario, count: usize) -> String {
     let after = scenario.migrations.applied_through.as_deref();
     let after = after.map(|version| format!(" after {version}")).unwrap_or_default();
     let mode = match &scenario.migrations.tool {
+        Tool::Sql { .. } if scenario.engine != Engine::Postgres => "sent as they are written",
         Tool::Sql { transaction: TransactionMode::File, .. } => "a transaction for each file",
         Tool::Sql { transaction: TransactionMode::Statement, .. } => "a transaction for each statement",
         Tool::Sql { transaction: TransactionMode::None, .. } => "in autocommit",
@@ -134,6 +135,28 @@ mod tests {
         assert!(text.contains("  snapshot    scenarios/postgres/shop.sql (2."), "{text}");
         assert!(text.contains(" kB), order_items to 300,000 rows\n"), "{text}");
         assert!(text.contains("\n      [    1  ALTER TABLE order_items ADD CONSTRAINT order_…\n"), "{text}");
+    }
+
+    #[test]
+    fn files_of_mysql_are_shown_without_transactions() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let write = |name: &str, text: &str| std::fs::write(folder.path().join(name), text).expect("a file");
+        write("scenario.toml", "title = \"T\"\nengine = \"mysql\"\n[migrations]\npath = \"1_change.sql\"\n");
+        write(
+            "1_change.sql",
+            "BEGIN;\nUPDATE t SET a = 1;\nALTER TABLE t\n  ADD b int;\nCREATE PROCEDURE p() BEGIN SELECT 1; SELECT 2; END;\n",
+        );
+        let scenario = Scenario::load(&folder.path().join("scenario.toml")).expect("it is valid");
+        let text = describe(&scenario, 100).expect("it can be rehearsed");
+        let expected = "  migrations  1 pending, sent as they are written
+    1_change
+      note: Line 3: this ALTER TABLE commits the transaction that begins in line 1; no ROLLBACK can undo what comes before it.
+           1  BEGIN
+           2  UPDATE t SET a = 1
+           3  ALTER TABLE t ADD b int
+           5  CREATE PROCEDURE p() BEGIN SELECT 1; SELECT 2; END
+";
+        assert!(text.ends_with(expected), "{text}");
     }
 
     #[test]

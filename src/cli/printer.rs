@@ -42,7 +42,7 @@ impl Printer {
         let mut cause = error.source();
         while let Some(error) = cause {
             let said = error.to_string();
-            if !text.contains(&said) {
+            if !text.contains(words(&said)) {
                 text = format!("{text}: {said}");
             }
             cause = error.source();
@@ -81,4 +81,11 @@ fn write_lines(out: &mut impl Write, text: &str) {
     let end = if text.ends_with('\n') { "" } else { "\n" };
     let _ = write!(out, "{text}{end}");
     let _ = out.flush();
+}
+
+/// What a cause says without what the client of MySQL puts around the server's words:
+/// ``Server error: `ERROR 1114 (HY000): The table 'orders' is full'``.
+fn words(cause: &str) -> &str {
+    let after = cause.split_once("ERROR ").and_then(|(_, rest)| rest.split_once("): "));
+    after.map_or(cause, |(_, message)| message.strip_suffix(['\'', '`']).unwrap_or(message))
 }

@@ -33,6 +33,7 @@ impl<'a> Progress<'a> {
                 Stage::Server => "starting a scratch server",
                 Stage::Snapshot => "preparing the data",
                 Stage::Migrations => "running the old and the new queries",
+                Stage::SecondPass => "preparing a second server",
                 Stage::Cleanup => "stopping the server",
             }),
             Event::Filling { what, done, total } => {
@@ -68,6 +69,11 @@ impl<'a> Progress<'a> {
             Event::MigrationEnded(_, migration) => self.migrated(migration),
             Event::Kept(how) => self.tell(how),
             Event::QueriesBegun(at) => self.begin(&format!("running the queries ({at})")),
+            Event::Stalled { migration, .. } => {
+                let name = self.pending.get(*migration).map_or("", |migration| migration.name.as_str());
+                self.begin(&format!("{} of {}  {name} (second pass)", migration + 1, self.pending.len()));
+            }
+            Event::Ended(Stage::SecondPass, took) => self.tell(&format!("{:>10}  {}", "probed", Millis(*took))),
             Event::Ended(Stage::Migrations | Stage::Cleanup, _)
             | Event::Note(_)
             | Event::StatementEnded(_)

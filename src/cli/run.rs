@@ -31,7 +31,12 @@ pub(super) async fn run(
         bail!("--keep keeps one server, and {} scenarios were found", files.len());
     }
     let outputs = Outputs::open(arguments, &files)?;
-    let options = Options { provider: arguments.provider, rows_scale: arguments.rows_scale, keep: arguments.keep };
+    let options = Options {
+        provider: arguments.provider,
+        rows_scale: arguments.rows_scale,
+        keep: arguments.keep,
+        second_pass: arguments.passes > 1,
+    };
     let mut worst = ExitStatus::Pass;
     let (mut met, mut ran) = (0, 0);
     for (file, outputs) in files.iter().zip(outputs) {
@@ -166,9 +171,10 @@ fn status_of(error: &RehearseError) -> ExitStatus {
         RehearseError::Query(_)
         | RehearseError::Server(_)
         | RehearseError::ServerGone { .. }
+        | RehearseError::DiskFull { .. }
         | RehearseError::Snapshot(_)
         | RehearseError::Tap(_) => ExitStatus::Environment,
-        RehearseError::Observe(_) | RehearseError::Untrusted(_) => ExitStatus::Untrusted,
+        RehearseError::Observe(_) | RehearseError::Probe(_) | RehearseError::Untrusted(_) => ExitStatus::Untrusted,
         RehearseError::Interrupted => ExitStatus::Interrupted,
     }
 }

@@ -1,8 +1,12 @@
-//! The `command` tool: any program that migrates, with `DATABASE_URL` and the `PG*` variables pointing at the tap.
+//! The `command` tool: any program that migrates, with `DATABASE_URL` and the `PG*` or `MYSQL_*` variables pointing at the tap.
+
+mod option_file;
+mod own_options;
+mod variables;
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::Stdio;
 use std::time::Duration;
 
@@ -11,10 +15,10 @@ use nix::unistd::Pid;
 use tokio::io::{AsyncRead, AsyncReadExt};
 use tokio::process::{Child, Command};
 
-use crate::server::{DATABASE, USER, libpq, processes};
+use crate::scenario::Engine;
+use crate::server::processes;
+use option_file::OptionFile;
 
-/// The variable that nearly every migration tool reads.
-const URL: &str = "DATABASE_URL";
 /// As much of a program's output is kept, from its end.
 const KEPT: usize = 64 * 1024;
 /// How long a program may take to end once it was asked to.
@@ -28,6 +32,21 @@ pub enum CommandError {
     NotStarted {
         /// The command.
         command: String,
+        /// Why.
+        source: std::io::Error,
+    },
+    /// A client of MySQL that it starts would not go to the scratch server.
+    #[error(
+        "{}, line {}: `{}` goes before MYSQL_HOST and MYSQL_TCP_PORT, so a mysql client that the command starts would go to \
+         that server; take it out, or give the command another home: `HOME = \"…\"` in [migrations.tool.command.env]",
+        .0.path.display(), .0.line, .0.setting
+    )]
+    OptionFile(OptionFile),
+    /// The option file that leads clients of MySQL to the tap could not be written.
+    #[error("the option file for mysql clients could not be written in {}: {source}", .folder.display())]
+    OwnOptions {
+        /// Its folder.
+        folder: PathBuf,
         /// Why.
         source: std::io::Error,
     },
@@ -52,6 +71,8 @@ pub enum CommandError {
 /// Where the command shall connect.
 #[derive(Debug, Clone)]
 pub struct Target {
+    /// The engine behind it.
+    pub engine: Engine,
     /// The tap.
     pub address: SocketAddr,
     /// The password, where the server asks for one.
@@ -59,31 +80,9 @@ pub struct Target {
 }
 
 impl Target {
-    /// The value of `DATABASE_URL`.
-    fn url(&self) -> String {
-        let login = match &self.password {
-            Some(password) => format!("{USER}:{password}"),
-            None => USER.to_owned(),
-        };
-        format!("postgresql://{login}@{}/{DATABASE}?sslmode=disable", self.address)
-    }
-
     /// A text that may be shown to anybody.
     fn without_password(&self, text: &str) -> String {
         self.password.as_deref().map_or_else(|| text.to_owned(), |password| text.replace(password, "***"))
-    }
-
-    /// The variables that libpq and nearly every migration tool read. TLS is off: the hop is loopback.
-    fn variables(&self) -> BTreeMap<&'static str, String> {
-        let mut variables = BTreeMap::from([
-            ("PGHOST", self.address.ip().to_string()),
-            ("PGPORT", self.address.port().to_string()),
-            ("PGUSER", USER.to_owned()),
-            ("PGDATABASE", DATABASE.to_owned()),
-            ("PGSSLMODE", "disable".to_owned()),
-        ]);
-        variables.extend(self.password.clone().map(|password| ("PGPASSWORD", password)));
-        variables
     }
 }
 
@@ -107,8 +106,14 @@ pub async fn run(
     let mut program = Command::new("sh");
     program.arg("-c").arg(command).current_dir(folder).stdin(Stdio::null()).process_group(0);
     program.stdout(Stdio::piped()).stderr(Stdio::piped());
-    let url = target.url();
-    libpq::forget(&mut program).envs(target.variables()).env(URL, &url).envs(env);
+    let url = variables::url(target);
+    variables::set(&mut program, target);
+    if target.engine != Engine::Postgres
+        && let Err(error) = lead_clients(&mut program, env)
+    {
+        return Outcome { result: Err(error), left_running: 0 };
+    }
+    program.envs(env);
     let not_started = |source| CommandError::NotStarted { command: command.to_owned(), source };
     let child = match program.spawn() {
         Ok(child) => child,
@@ -139,6 +144,16 @@ pub async fn run(
     Outcome { result, left_running }
 }
 
+/// Leads clients of MySQL to the tap by an option file, if none of the user's leads them elsewhere.
+fn lead_clients(program: &mut Command, env: &BTreeMap<String, String>) -> Result<(), CommandError> {
+    if let Some(astray) = option_file::leading_astray(env) {
+        return Err(CommandError::OptionFile(astray));
+    }
+    let home = own_options::write().map_err(|(folder, source)| CommandError::OwnOptions { folder, source })?;
+    program.env("MYSQL_HOME", home);
+    Ok(())
+}
+
 /// A program with everything that it started. Dropping it kills them.
 struct Group {
     pid: Option<i32>,
@@ -158,7 +173,7 @@ impl Group {
 
     /// Ends what is left of it, also in sessions of its own, and says how much that was.
     fn end_rest(&mut self) -> usize {
-        let left = processes::end_those_with(URL, &self.url);
+        let left = processes::end_those_with(variables::URL, &self.url);
         self.signal(Signal::SIGKILL);
         self.pid = None;
         left
@@ -206,7 +221,7 @@ mod tests {
     /// A target that no other test has, in this process or another: what a command leaves running is known by it.
     fn target(port: u16) -> Target {
         let password = Some(format!("secret{}", std::process::id()));
-        Target { address: SocketAddr::from(([127, 0, 0, 1], port)), password }
+        Target { engine: Engine::Postgres, address: SocketAddr::from(([127, 0, 0, 1], port)), password }
     }
 
     async fn run_here(command: &str, target: &Target, limit: Duration) -> Outcome {
@@ -220,6 +235,19 @@ mod tests {
             format!("postgresql://postgres:secret{}@127.0.0.1:4321/rehearsal?sslmode=disable", std::process::id());
         let test = format!("test \"$PGHOST:$PGPORT\" = 127.0.0.1:4321 && test \"$DATABASE_URL\" = '{url}'");
         run_here(&test, &target, GRACE).await.result.expect("the variables are set");
+    }
+
+    #[tokio::test]
+    async fn the_program_is_led_to_mysql_and_to_no_other_server() {
+        let target = Target { engine: Engine::Mariadb, password: Some("secret".to_owned()), ..target(4325) };
+        let test = "test \"$MYSQL_HOST:$MYSQL_TCP_PORT:$MYSQL_PORT\" = 127.0.0.1:4325:4325 \
+                    && test \"$MYSQL_USER:$MYSQL_PWD:$MYSQL_PASSWORD/$MYSQL_DATABASE\" = root:secret:secret/rehearsal \
+                    && test \"$DATABASE_URL\" = mysql://root:secret@127.0.0.1:4325/rehearsal \
+                    && test -z \"$MYSQL_UNIX_PORT\" && grep -q '^skip-ssl-verify-server-cert' \"$MYSQL_HOME/my.cnf\" \
+                    && test \"$MYSQL_TEST_LOGIN_FILE\" = /dev/null";
+        let home = BTreeMap::from([("HOME".to_owned(), "/nonexistent".to_owned())]);
+        let outcome = run(test, Path::new("/"), &home, &target, GRACE).await;
+        outcome.result.expect("the variables are set");
     }
 
     #[tokio::test]

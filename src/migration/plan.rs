@@ -1,24 +1,27 @@
 //! How one migration file is sent: its statements, in groups that are one transaction each or none.
 //!
-//! The mode comes from the scenario, unless a comment before the first statement says otherwise
+//! On PostgreSQL, the mode comes from the scenario, unless a comment before the first statement says otherwise
 //! (`-- rehearsal: no-transaction`, or `-- rehearsal: transaction=file|statement|none`). Two things take precedence over
 //! both: a file that begins or ends transactions itself is sent as it is written, and a statement that the server
-//! refuses in a transaction is never put into one.
+//! refuses in a transaction is never put into one. On MySQL and MariaDB every file is sent as it is written, in autocommit and
+//! in one session, since no transaction there holds a change of the schema.
 //!
-//! Only statements are sent. Commands of psql that change nothing (`\echo`, `\restrict` of pg_dump) are left out and noted;
-//! all others are errors, so that nothing of a file reaches a shell or another file. Of files that hold the way back as well
+//! Only statements are sent. Commands of the client that change nothing (`\echo` and `\restrict` of psql, `warnings` of mysql)
+//! are left out and noted; all others are errors, so that nothing of a file reaches a shell or another file. Of files that hold the way back as well
 //! (dbmate, goose, sql-migrate), only the way forward is sent.
 
 mod comments;
 mod metas;
+mod mysql;
+mod postgres;
 
 use thiserror::Error;
 
-use crate::scenario::TransactionMode;
+use crate::scenario::{Engine, ServerWish, TransactionMode};
 use crate::sql::Statement;
+use crate::sql::mysql::modes::Modes;
+use crate::sql::mysql::scanner::ScanError as MysqlScanError;
 use crate::sql::postgres::scanner::ScanError;
-use crate::sql::postgres::script;
-use crate::sql::postgres::transaction::{Control, cannot_run_in_transaction, control};
 
 /// How a file is sent.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -44,16 +47,32 @@ pub enum PlanError {
     /// It cannot be split into statements.
     #[error(transparent)]
     Scan(#[from] ScanError),
-    /// It holds a command of psql that has an effect.
+    /// It cannot be split into statements of MySQL or MariaDB.
+    #[error(transparent)]
+    MysqlScan(#[from] MysqlScanError),
+    /// It holds a command of psql, or of the mysql client, that has an effect.
     #[error(
-        "line {line}: `{text}` is a psql command, and the `sql` tool sends only SQL to the server; take it out, or have psql \
-         apply the files with [migrations.tool.command]"
+        "line {line}: `{text}` is a {client} command, and the `sql` tool sends only SQL to the server; take it out, or have \
+         {client} apply the files with [migrations.tool.command]"
     )]
     Meta {
         /// Where.
         line: u32,
         /// The command.
         text: String,
+        /// The program that knows it.
+        client: &'static str,
+    },
+    /// A comment asks for a transaction that cannot be.
+    #[error(
+        "line {line}: a file cannot be one transaction on {engine}, where every change of the schema commits; remove the \
+         comment (the file is sent as it is written), or write START TRANSACTION and COMMIT where they are meant"
+    )]
+    NoFileTransaction {
+        /// Where the comment stands.
+        line: u32,
+        /// The engine.
+        engine: Engine,
     },
     /// A comment speaks to this program and is not understood.
     #[error(
@@ -88,6 +107,12 @@ pub enum PlanError {
         /// The marker.
         text: String,
     },
+    /// The file switches autocommit off and does not commit what it then changes.
+    #[error("line {line}: autocommit is off, and what is changed from here on is never committed; add COMMIT")]
+    Uncommitted {
+        /// The first change that would be lost.
+        line: u32,
+    },
     /// The file begins a transaction that it does not end.
     #[error("line {line}: the transaction that begins here is not ended in this file; add COMMIT, or take BEGIN out")]
     LeftOpen {
@@ -96,87 +121,33 @@ pub enum PlanError {
     },
 }
 
-/// Plans how the file with the text `sql` is sent.
-pub fn plan(sql: &str, mode: TransactionMode) -> Result<Plan, PlanError> {
-    let script = script(sql)?;
-    let comments = comments::read(&script)?;
+/// Plans how the file with the text `sql` is sent to a server like this.
+pub fn plan(sql: &str, mode: TransactionMode, server: &ServerWish) -> Result<Plan, PlanError> {
+    let engine = server.engine;
+    let script = match engine {
+        Engine::Postgres => crate::sql::postgres::script(sql)?,
+        Engine::Mysql | Engine::Mariadb => {
+            let modes = server.settings.get("sql_mode").map(|value| Modes::of(value)).unwrap_or_default();
+            crate::sql::mysql::script(sql, modes)?
+        }
+    };
+    let comments = comments::read(&script, engine)?;
     let mut statements = script.statements;
     statements.retain(|statement| comments.is_forward(statement.line));
     let metas = script.metas.iter().filter(|meta| comments.is_forward(meta.line));
 
     let mut notes = Vec::new();
-    notes.extend(metas::left_out(metas)?);
+    notes.extend(metas::left_out(metas, engine)?);
     notes.extend(comments.note());
     if statements.is_empty() {
         notes.push("The file has no statement to send.".to_owned());
         return Ok(Plan { groups: Vec::new(), notes });
     }
-    let mode = comments.mode.unwrap_or(mode);
-    let groups = if let Some(own) = own_transactions(&statements)? {
-        if mode != TransactionMode::None {
-            notes.push(format!(
-                "Line {}: {} is the file's own; it is sent as it is written, in no other transaction.",
-                own.line, own.command
-            ));
-        }
-        vec![Group { transaction: false, statements }]
-    } else {
-        notes.extend(interruptions(&statements, mode));
-        grouped(statements, mode)
+    let groups = match engine {
+        Engine::Postgres => postgres::groups(statements, comments.mode.unwrap_or(mode), &mut notes)?,
+        Engine::Mysql | Engine::Mariadb => mysql::groups(statements, &mut notes)?,
     };
     Ok(Plan { groups, notes })
-}
-
-/// The first statement by which the file begins or ends a transaction itself. Savepoints do neither.
-fn own_transactions(statements: &[Statement]) -> Result<Option<&Statement>, PlanError> {
-    let mut first = None;
-    let mut open = None;
-    for statement in statements {
-        let now_open = match control(statement) {
-            Some(Control::Begin) => open.or(Some(statement.line)),
-            Some(Control::Commit { chain } | Control::Rollback { chain }) => chain.then_some(statement.line),
-            Some(Control::Prepare) => None,
-            Some(Control::Savepoint | Control::Release | Control::RollbackTo) | None => continue,
-        };
-        open = now_open;
-        first.get_or_insert(statement);
-    }
-    match open {
-        Some(line) => Err(PlanError::LeftOpen { line }),
-        None => Ok(first),
-    }
-}
-
-/// Puts statements into groups: as few as the mode and the statements allow.
-fn grouped(statements: Vec<Statement>, mode: TransactionMode) -> Vec<Group> {
-    let mut groups: Vec<Group> = Vec::new();
-    for statement in statements {
-        let transaction = mode != TransactionMode::None && !cannot_run_in_transaction(&statement);
-        let joins = |group: &&mut Group| {
-            group.transaction == transaction && !(transaction && mode == TransactionMode::Statement)
-        };
-        match groups.last_mut().filter(joins) {
-            Some(group) => group.statements.push(statement),
-            None => groups.push(Group { transaction, statements: vec![statement] }),
-        }
-    }
-    groups
-}
-
-/// What to say about statements that break up a file that was to be one transaction.
-fn interruptions(statements: &[Statement], mode: TransactionMode) -> Vec<String> {
-    if mode != TransactionMode::File || statements.iter().all(cannot_run_in_transaction) {
-        return Vec::new();
-    }
-    let refusing = statements.iter().filter(|statement| cannot_run_in_transaction(statement));
-    let note = |statement: &Statement| {
-        format!(
-            "Line {}: this {} cannot run in a transaction. It is sent by itself; what stands before it in the file is \
-             committed first, and stays if it fails.",
-            statement.line, statement.command
-        )
-    };
-    refusing.map(note).collect()
 }
 
 #[cfg(test)]

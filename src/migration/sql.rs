@@ -1,72 +1,59 @@
 //! The `sql` tool: sends the statements of versioned files, group by group, through the tap.
 
-use bytes::Bytes;
-use futures_util::SinkExt;
-use tokio_postgres::Config;
+pub(super) mod mysql;
+mod postgres;
 
-use super::plan::{Group, Plan};
-use crate::server::session::{Session, message};
-use crate::sql::Statement;
+use std::path::Path;
+
+use super::plan::Plan;
+use crate::server::Access;
+use crate::server::session::message;
 
 /// Why a file was not applied to its end. What the server answered to the statement is on record with the statement.
 #[derive(Debug, thiserror::Error)]
 pub enum SendError {
     /// No connection through the tap.
-    #[error("no connection to the scratch server: {}", message(.0))]
-    Connect(tokio_postgres::Error),
+    #[error("no connection to the scratch server: {0}")]
+    Connect(Answer),
     /// A statement failed.
-    #[error("line {line}: {}", message(.source))]
+    #[error("line {line}: {source}")]
     Statement {
         /// Where it begins.
         line: u32,
         /// The server's answer, or that it was lost.
-        source: tokio_postgres::Error,
+        source: Answer,
     },
     /// The end of a transaction failed.
-    #[error("{command}: {}", message(.source))]
+    #[error("{command}: {source}")]
     Transaction {
         /// `BEGIN` or `COMMIT`.
         command: &'static str,
         /// The server's answer.
-        source: tokio_postgres::Error,
+        source: Answer,
     },
 }
 
-/// Applies one file on a connection of its own. `at_line` is told before each statement from which line it comes.
-pub async fn apply(config: &Config, plan: &Plan, at_line: impl Fn(Option<u32>)) -> Result<(), SendError> {
-    let session = Session::open(config).await.map_err(SendError::Connect)?;
-    let control = async |command: &'static str| {
-        at_line(None);
-        session.client.batch_execute(command).await.map_err(|source| SendError::Transaction { command, source })
-    };
-    for Group { transaction, statements } in &plan.groups {
-        if *transaction {
-            control("BEGIN").await?;
-        }
-        for statement in statements {
-            at_line(Some(statement.line));
-            if let Err(source) = send(&session, statement).await {
-                if *transaction && !session.client.is_closed() {
-                    // Where the connection is gone, the server has rolled back; the statement's error is the one to tell.
-                    let _ = control("ROLLBACK").await;
-                }
-                return Err(SendError::Statement { line: statement.line, source });
-            }
-        }
-        if *transaction {
-            control("COMMIT").await?;
-        }
-    }
-    Ok(())
+/// What a client was told in place of a result.
+#[derive(Debug, thiserror::Error)]
+pub enum Answer {
+    /// By PostgreSQL, or by its client.
+    #[error("{}", message(.0))]
+    Postgres(#[from] tokio_postgres::Error),
+    /// By MySQL or MariaDB, or by their client.
+    #[error("{}", mysql::message(.0))]
+    Mysql(#[from] mysql_async::Error),
 }
 
-async fn send(session: &Session, statement: &Statement) -> Result<(), tokio_postgres::Error> {
-    let Some(data) = &statement.copy_data else {
-        return session.client.batch_execute(&statement.text).await;
-    };
-    let sink = session.client.copy_in(&statement.text).await?;
-    futures_util::pin_mut!(sink);
-    sink.send(Bytes::from(data.clone())).await?;
-    sink.finish().await?;
-    Ok(())
+/// Applies one file on a connection of its own. `at_line` is told before each statement from which line it comes. Files that
+/// a statement has the client read (`LOAD DATA LOCAL` of MySQL) are looked for in `folder`.
+pub async fn apply(
+    access: &Access,
+    plan: &Plan,
+    folder: &Path,
+    at_line: impl Fn(Option<u32>),
+) -> Result<(), SendError> {
+    match access {
+        Access::Postgres(config) => postgres::apply(config, plan, at_line).await,
+        Access::Mysql(opts) => mysql::apply(opts, plan, folder, at_line).await,
+    }
 }

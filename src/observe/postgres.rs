@@ -9,6 +9,7 @@ mod catalog;
 mod holds;
 mod inside;
 pub mod lock_mode;
+pub(super) mod probe;
 mod sampler;
 pub mod watch;
 
@@ -18,29 +19,12 @@ use std::time::{Duration, Instant};
 
 use tokio_postgres::{Config, Statement as Prepared};
 
-use crate::run::{Blocking, Millis, Overhead, Removed, Statement};
+use super::{Listener, Observation};
+use crate::run::{Millis, Overhead, Removed, Statement};
 use crate::server::session::Session;
 use ask::{Ask, AskError, Outside};
 use catalog::{Catalog, Statistics};
 use holds::{Hold, Pause};
-
-/// What the observer tells while a migration runs, for whoever shows progress.
-#[derive(Debug, Clone)]
-pub enum Activity {
-    /// A statement was forwarded to the server.
-    Begun {
-        /// Its text.
-        sql: String,
-    },
-    /// The server has answered it.
-    Ended {
-        /// How long it took.
-        duration: Duration,
-    },
-}
-
-/// Who listens to [`Activity`].
-pub type Listener = Box<dyn Fn(Activity) + Send + Sync>;
 
 /// Watches a scratch server while migrations run on it.
 pub struct Observer {
@@ -89,19 +73,6 @@ struct Record {
     held_back: Vec<Duration>,
     /// The first failure to observe, after which figures are not to be trusted.
     trouble: Option<String>,
-}
-
-/// What was observed of one migration.
-#[derive(Debug)]
-pub struct Observation {
-    /// Its statements.
-    pub statements: Vec<Statement>,
-    /// From the first statement's begin to the last one's end, without the tap's pauses.
-    pub duration: Option<Millis>,
-    /// Whom it shut out.
-    pub blocking: Vec<Blocking>,
-    /// What it took away.
-    pub removed: Vec<Removed>,
 }
 
 /// Why observing cannot begin or go on.
@@ -183,8 +154,11 @@ impl Observer {
         let names = [&now, &*earlier, &record.initial];
         let blocking = holds::blocking(&record.holds, &record.pauses, &record.initial, &names);
         let duration = record.span.map(|(from, to)| {
-            let paused: Duration =
-                record.pauses.iter().map(|pause| pause.to.min(to).saturating_duration_since(pause.from)).sum();
+            let paused: Duration = record
+                .pauses
+                .iter()
+                .map(|pause| pause.to.min(to).saturating_duration_since(pause.from.max(from)))
+                .sum();
             to.saturating_duration_since(from).saturating_sub(paused).into()
         });
         Ok(Observation { statements: std::mem::take(&mut record.statements), duration, blocking, removed })
@@ -204,6 +178,7 @@ impl Observer {
             per_statement_ms: (count > 0).then(|| Millis(total / count.max(1))),
             held_back_ms: Some(total.into()),
             sampler_ms: Some(sampler::SHORTEST.into()),
+            noise_floor_ms: None,
             samples: record.samples,
             note: "this time is taken out of holds and durations".to_owned(),
         }

@@ -1,7 +1,7 @@
 //! What a query said before the migrations, and in what it says something else now.
 
 use super::digest::Digest;
-use super::execute::Outcome;
+use super::outcome::Outcome;
 use crate::run::{Change, Column};
 
 /// What a query said before the migrations.
@@ -10,6 +10,8 @@ pub(super) struct Baseline {
     columns: Vec<Column>,
     digest: Digest,
     steady: Steady,
+    /// Whether both runs gave the rows in the same order.
+    is_ordered: bool,
 }
 
 /// What of a result means something when it changes, by two runs before the migrations.
@@ -33,7 +35,8 @@ impl Baseline {
         } else {
             Steady::Content
         };
-        Self { columns: first.columns.clone(), digest: first.digest.clone(), steady }
+        let is_ordered = first.digest.in_same_order(&second.digest);
+        Self { columns: first.columns.clone(), digest: first.digest.clone(), steady, is_ordered }
     }
 
     /// Its columns.
@@ -54,6 +57,8 @@ impl Baseline {
             changes.push(Change::Rows { before, after });
         } else if self.steady == Steady::Content && !self.digest.agrees(&now.digest) {
             changes.push(Change::Content);
+        } else if self.steady == Steady::Content && self.is_ordered && !self.digest.in_same_order(&now.digest) {
+            changes.push(Change::RowOrder);
         }
         changes
     }
@@ -93,11 +98,12 @@ mod tests {
     use pretty_assertions::assert_eq;
 
     use super::super::digest::Digester;
+    use super::super::order::Key;
     use super::*;
 
     fn outcome(columns: &[(&str, &str)], reference: &[&str], rows: &[&[&str]]) -> Outcome {
         let names: Vec<_> = columns.iter().map(|c| c.0).collect();
-        let mut digester = Digester::new(&names, reference);
+        let mut digester = Digester::new(&names, reference).ordered_by(&[Key::Place(2)], reference);
         for row in rows {
             digester.row(|at| Some(row[at]));
         }
@@ -139,6 +145,13 @@ mod tests {
     fn another_number_of_rows_is_said_once() {
         let baseline = before(&[&["1", "a"]], &[&["1", "a"]], false);
         assert_eq!(baseline.changes(&outcome(COLUMNS, ID_S, &[])), [Change::Rows { before: 1, after: 0 }]);
+    }
+
+    #[test]
+    fn another_order_is_noticed_where_the_query_gives_one_that_both_runs_kept() {
+        let (up, down): (&[&[&str]], &[&[&str]]) = (&[&["1", "a"], &["2", "b"]], &[&["2", "b"], &["1", "a"]]);
+        assert_eq!(before(up, up, false).changes(&outcome(COLUMNS, ID_S, down)), [Change::RowOrder]);
+        assert_eq!(before(up, down, false).changes(&outcome(COLUMNS, ID_S, down)), []);
     }
 
     #[test]

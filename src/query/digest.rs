@@ -1,9 +1,12 @@
 //! What the rows of a result say, in a few bytes, whatever their order and however many they are.
 //!
 //! Every value is hashed; the hashes of the values of a row are hashed again; those of the rows are added up. Equal sums
-//! mean equal multisets of rows, short of an accident of 1 in 2^64. Digests are compared within one process only.
+//! mean equal multisets of rows, short of an accident of 1 in 2^64. Where a query orders its rows, the values of its keys
+//! are hashed once more, in the order in which they come. Digests are compared within one process only.
 
 use std::hash::{DefaultHasher, Hash, Hasher};
+
+use super::order::Key;
 
 /// The rows of a result, seen through the columns of a reference: those of the result itself, or of an earlier one that
 /// it is to be compared with.
@@ -15,6 +18,8 @@ pub(super) struct Digest {
     pub(super) whole: Option<u128>,
     /// The values of each column of the reference; `None` if it is not there.
     pub(super) columns: Vec<Option<u128>>,
+    /// The values of the keys of the order, in the order of the rows; `None` if there are none, or one is not there.
+    pub(super) sequence: Option<u64>,
 }
 
 impl Digest {
@@ -28,6 +33,11 @@ impl Digest {
                 _ => self.columns.iter().zip(&other.columns).all(same),
             }
     }
+
+    /// Whether the rows come in the same order, by the keys that the query gives. True where there are none.
+    pub(super) fn in_same_order(&self, other: &Self) -> bool {
+        self.sequence.is_none() || other.sequence.is_none() || self.sequence == other.sequence
+    }
 }
 
 /// Takes in rows one by one.
@@ -35,6 +45,9 @@ impl Digest {
 pub(super) struct Digester {
     /// For each column of the reference: where it is in the rows.
     places: Vec<Option<usize>>,
+    /// Which of the columns of the reference are keys of the order, and what they said so far.
+    keys: Vec<usize>,
+    sequence: DefaultHasher,
     digest: Digest,
 }
 
@@ -50,17 +63,29 @@ impl Digester {
         let places: Vec<_> = reference.iter().map(&mut place).collect();
         let whole = places.iter().all(Option::is_some).then_some(0);
         let columns = places.iter().map(|place| place.map(|_| 0)).collect();
-        Self { places, digest: Digest { rows: 0, whole, columns } }
+        let digest = Digest { rows: 0, whole, columns, sequence: None };
+        Self { places, keys: Vec::new(), sequence: DefaultHasher::new(), digest }
+    }
+
+    /// For a query that orders its rows by these keys. Those after the first that the reference does not have say nothing.
+    pub(super) fn ordered_by(mut self, keys: &[Key], reference: &[&str]) -> Self {
+        self.keys = keys.iter().map_while(|key| key.find(reference)).collect();
+        let is_whole = self.keys.iter().all(|&key| self.places[key].is_some());
+        self.digest.sequence = (!self.keys.is_empty() && is_whole).then_some(0);
+        self
     }
 
     /// Takes in a row, given a way to its values in text form.
-    pub(super) fn row<'v>(&mut self, value: impl Fn(usize) -> Option<&'v str>) {
+    pub(super) fn row<V: AsRef<[u8]>>(&mut self, value: impl Fn(usize) -> Option<V>) {
         let mut row = DefaultHasher::new();
-        for (place, sum) in self.places.iter().zip(&mut self.digest.columns) {
+        for (at, (place, sum)) in self.places.iter().zip(&mut self.digest.columns).enumerate() {
             if let (Some(place), Some(sum)) = (place, sum) {
-                let cell = hash(value(*place));
+                let cell = hash(value(*place).as_ref().map(AsRef::as_ref));
                 *sum = sum.wrapping_add(u128::from(cell));
                 row.write_u64(cell);
+                if self.keys.contains(&at) {
+                    self.sequence.write_u64(cell);
+                }
             }
         }
         if let Some(whole) = &mut self.digest.whole {
@@ -73,11 +98,12 @@ impl Digester {
     /// and returns none, how many it changed.
     pub(super) fn finish(mut self, touched: u64) -> Digest {
         self.digest.rows = self.digest.rows.max(touched);
+        self.digest.sequence = self.digest.sequence.map(|_| self.sequence.finish());
         self.digest
     }
 }
 
-fn hash(value: Option<&str>) -> u64 {
+fn hash(value: Option<&[u8]>) -> u64 {
     let mut hasher = DefaultHasher::new();
     value.hash(&mut hasher);
     hasher.finish()
@@ -102,6 +128,24 @@ mod tests {
     fn the_order_of_rows_says_nothing() {
         let turned: Vec<_> = ROWS.iter().rev().copied().collect();
         assert!(digest(AB, AB, ROWS).agrees(&digest(AB, AB, &turned)));
+    }
+
+    #[test]
+    fn the_order_of_rows_counts_by_the_keys_that_a_query_gives() {
+        let ordered = |keys: &[Key], rows: &[&[&'static str]]| {
+            let mut digester = Digester::new(AB, AB).ordered_by(keys, AB);
+            for row in rows {
+                digester.row(|at| Some(row[at]));
+            }
+            digester.finish(0)
+        };
+        let by_a = [Key::Name("A".to_owned())];
+        let (up, down) = ([&["1", "x"][..], &["2", "y"]], [&["2", "y"][..], &["1", "x"]]);
+        assert!(!ordered(&by_a, &up).in_same_order(&ordered(&by_a, &down)));
+        assert!(ordered(&[], &up).in_same_order(&ordered(&[], &down)));
+        let (tie, turned) = ([&["1", "x"][..], &["1", "y"]], [&["1", "y"][..], &["1", "x"]]);
+        assert!(ordered(&by_a, &tie).in_same_order(&ordered(&by_a, &turned)));
+        assert!(!ordered(&[Key::Place(2)], &tie).in_same_order(&ordered(&[Key::Place(2)], &turned)));
     }
 
     #[test]

@@ -8,19 +8,20 @@ use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 
-use super::Query;
 use super::lexer::{Kind, Token, begins_name, line_of, tokens};
 use super::params::{self, Example};
 use super::problem::{Fault, LoadError, Problem};
+use super::{Query, mysql, order, postgres};
 use crate::run::QuerySet;
+use crate::scenario::Engine;
 
-/// Reads the queries of a set, in the order of the files and of the lines in them. Names of files are kept relative to
+/// Reads the queries of a set in the engine's dialect, in the order of the files and of the lines in them. Names of files are kept relative to
 /// `relative_to` where they lie below it.
 ///
 /// # Errors
 /// With everything that is wrong in any of the files.
-pub fn load(files: &[PathBuf], relative_to: &Path, set: QuerySet) -> Result<Vec<Query>, LoadError> {
-    let mut loader = Loader { set, names: HashMap::new(), queries: Vec::new(), problems: Vec::new() };
+pub fn load(engine: Engine, files: &[PathBuf], relative_to: &Path, set: QuerySet) -> Result<Vec<Query>, LoadError> {
+    let mut loader = Loader { engine, set, names: HashMap::new(), queries: Vec::new(), problems: Vec::new() };
     for path in files {
         let shown = path.strip_prefix(relative_to).unwrap_or(path).display().to_string();
         match read(path) {
@@ -39,6 +40,7 @@ fn read(path: &Path) -> Result<String, Fault> {
 }
 
 struct Loader {
+    engine: Engine,
     set: QuerySet,
     /// Where each name was first met.
     names: HashMap<String, String>,
@@ -59,7 +61,7 @@ impl Loader {
         let known = (self.names.len(), self.problems.len());
         let mut draft: Option<Draft<'_>> = None;
         let mut unnamed = false;
-        for token in tokens(text) {
+        for token in tokens(self.engine, text) {
             let line = line_of(text, token.start);
             match directive(token, line) {
                 Some(Ok(Directive::Name(name))) => {
@@ -103,25 +105,35 @@ impl Loader {
             Some(first) => self.problem(file, line, Fault::DuplicateName { name, first }),
             None => drop(self.names.insert(name, format!("{file}:{line}"))),
         }
-        match complete(self.set, file, text, draft) {
+        match complete((self.engine, self.set), file, text, draft) {
             Ok(query) => self.queries.push(query),
             Err(faults) => faults.into_iter().for_each(|(at, fault)| self.problem(file, at.unwrap_or(line), fault)),
         }
     }
 }
 
-fn complete(set: QuerySet, file: &str, text: &str, draft: Draft<'_>) -> Result<Query, Vec<params::Located>> {
+fn complete(
+    (engine, set): (Engine, QuerySet),
+    file: &str,
+    text: &str,
+    draft: Draft<'_>,
+) -> Result<Query, Vec<params::Located>> {
     let Draft { name, line, examples, body } = draft;
     let body = statement(&name, text, &body).map_err(|fault| vec![fault])?;
-    let words = || body.iter().filter(|t| t.kind == Kind::Word).map(|t| t.text.to_ascii_uppercase());
-    let first = words().next().unwrap_or_default();
-    if let Some(why) = refusal(&first) {
-        return Err(vec![(None, Fault::Refused { name, command: first, why })]);
+    if body[0].kind == Kind::Symbol && body[0].text.starts_with("/*") {
+        return Err(vec![(None, Fault::Versioned(name))]);
     }
-    let any_rows = words().any(|w| w == "LIMIT" || w == "FETCH") && !words().any(|w| w == "ORDER");
-    let statement = params::number(&name, body).map_err(|fault| vec![(None, fault)])?;
+    let words: Vec<String> =
+        body.iter().filter(|t| t.kind == Kind::Word).map(|t| t.text.to_ascii_uppercase()).collect();
+    if let Some(why) = refusal(engine, &words) {
+        return Err(vec![(None, Fault::Refused { name, command: words.into_iter().next().unwrap_or_default(), why })]);
+    }
+    let has = |word: &str| words.iter().any(|w| w == word);
+    let any_rows = (has("LIMIT") || has("FETCH")) && !has("ORDER");
+    let order = order::keys(body);
+    let statement = params::number(engine, &name, body).map_err(|fault| vec![(None, fault)])?;
     let params = params::values(&name, &statement, &examples)?;
-    Ok(Query { set, name, file: file.to_owned(), line, sql: statement.sql, params, any_rows })
+    Ok(Query { set, name, file: file.to_owned(), line, sql: statement.sql, params, any_rows, order })
 }
 
 /// The tokens of the one statement of a query, without what stands around it.
@@ -138,17 +150,11 @@ fn statement<'b, 't>(name: &str, text: &str, body: &'b [Token<'t>]) -> Result<&'
     }
 }
 
-/// Why a statement that begins with this word cannot be a query of a set.
-fn refusal(first: &str) -> Option<&'static str> {
-    match first {
-        "BEGIN" | "START" | "COMMIT" | "END" | "ROLLBACK" | "ABORT" | "SAVEPOINT" | "RELEASE" => {
-            Some("each query is run in a transaction of its own that is rolled back, so leave transactions out")
-        }
-        "PREPARE" | "EXECUTE" | "DEALLOCATE" | "DISCARD" => {
-            Some("queries are prepared for you; give the statement itself")
-        }
-        "COPY" => Some("its data goes another way than a result's; give the SELECT or the INSERT in its place"),
-        _ => None,
+/// Why a statement with these words (in capitals) cannot be a query of a set.
+fn refusal(engine: Engine, words: &[String]) -> Option<&'static str> {
+    match engine {
+        Engine::Postgres => postgres::refusal::refusal(words.first().map_or("", String::as_str)),
+        Engine::Mysql | Engine::Mariadb => mysql::refusal::refusal(words),
     }
 }
 

@@ -1,13 +1,15 @@
-//! The parameters of a query: their example values, and `:name` made `$1`.
+//! The parameters of a query: their example values, and `:name` made `$1` (PostgreSQL) or `?` (MySQL, MariaDB).
 
+use super::Value;
 use super::lexer::{Kind, Token, within_name};
 use super::problem::Fault;
+use crate::scenario::Engine;
 
 /// An example value, from a comment `-- param NAME = VALUE`.
 #[derive(Debug)]
 pub(super) struct Example {
     pub(super) name: String,
-    pub(super) value: Option<String>,
+    pub(super) value: Value,
     pub(super) line: u32,
 }
 
@@ -23,15 +25,15 @@ pub(super) fn read(text: &str, line: u32) -> Option<Result<Example, Fault>> {
 fn example(text: &str, line: u32) -> Option<Example> {
     let (name, value) = text.split_once('=')?;
     let name = name.trim();
-    let name = name.strip_prefix([':', '$']).unwrap_or(name);
+    let name = name.strip_prefix([':', '$', '?']).unwrap_or(name);
     if name.is_empty() || !name.chars().all(|c| within_name(c) && c != '$') {
         return None;
     }
     let value = match value.trim() {
         "" => return None,
-        null if null.eq_ignore_ascii_case("null") => None,
-        quoted if quoted.starts_with('\'') => Some(unquoted(quoted)?),
-        plain => Some(plain.to_owned()),
+        null if null.eq_ignore_ascii_case("null") => Value::Null,
+        quoted if quoted.starts_with('\'') => Value::Quoted(unquoted(quoted)?),
+        plain => Value::Plain(plain.to_owned()),
     };
     Some(Example { name: name.to_owned(), value, line })
 }
@@ -43,27 +45,35 @@ fn unquoted(text: &str) -> Option<String> {
     parts.iter().all(|part| !part.contains('\'')).then(|| parts.join("'"))
 }
 
-/// A statement whose parameters are numbered, with the name of each as it is written after `:` or `$`.
+/// A statement with the placeholders of its engine.
 #[derive(Debug)]
 pub(super) struct Numbered {
     pub(super) sql: String,
+    /// Its parameters, each once, as they are written after the sign; the number where that is `$` or `?`.
     pub(super) names: Vec<String>,
-    /// `:` or `$`.
+    /// For each value that is to be sent: whose it is, among the names.
+    slots: Vec<usize>,
+    /// `:`, `$` or `?`.
     pub(super) sign: char,
 }
 
 /// Numbers the parameters of a statement: named ones in the order in which they first appear.
-pub(super) fn number(query: &str, body: &[Token<'_>]) -> Result<Numbered, Fault> {
+pub(super) fn number(engine: Engine, query: &str, body: &[Token<'_>]) -> Result<Numbered, Fault> {
     let has = |kind| body.iter().any(|t| t.kind == kind);
-    match (has(Kind::Named), has(Kind::Numbered)) {
-        (true, true) => Err(Fault::MixedParams(query.to_owned())),
-        (_, true) => keep_numbers(query, body),
-        _ => Ok(number_names(body)),
+    let sign = if engine == Engine::Postgres { '$' } else { '?' };
+    if sign == '?' && has(Kind::Numbered) {
+        return Err(Fault::ForeignParam(query.to_owned()));
+    }
+    match (has(Kind::Named), has(Kind::Numbered) || has(Kind::Mark)) {
+        (true, true) => Err(Fault::MixedParams { query: query.to_owned(), sign }),
+        (false, true) if sign == '?' => Ok(count_marks(body)),
+        (false, true) => keep_numbers(query, body),
+        (_, false) => Ok(number_names(sign, body)),
     }
 }
 
-fn number_names(body: &[Token<'_>]) -> Numbered {
-    let (mut sql, mut names) = (String::new(), Vec::<String>::new());
+fn number_names(sign: char, body: &[Token<'_>]) -> Numbered {
+    let (mut sql, mut names, mut slots) = (String::new(), Vec::<String>::new(), Vec::new());
     for token in body {
         if token.kind != Kind::Named {
             sql.push_str(token.text);
@@ -75,10 +85,29 @@ fn number_names(body: &[Token<'_>]) -> Numbered {
             names.len() - 1
         });
         // `LIMIT:n` must not become the name `LIMIT$1`.
-        let space = if sql.ends_with(within_name) { " " } else { "" };
-        sql.extend([space, "$", &(at + 1).to_string()]);
+        if sql.ends_with(within_name) {
+            sql.push(' ');
+        }
+        sql.push(sign);
+        if sign == '$' {
+            sql.push_str(&(at + 1).to_string());
+        }
+        slots.push(at);
     }
-    Numbered { sql, names, sign: ':' }
+    if sign == '$' {
+        slots = (0..names.len()).collect();
+    }
+    Numbered { sql, names, slots, sign: ':' }
+}
+
+fn count_marks(body: &[Token<'_>]) -> Numbered {
+    let marks = body.iter().filter(|t| t.kind == Kind::Mark).count();
+    Numbered {
+        sql: body.iter().map(|t| t.text).collect(),
+        names: (1..=marks).map(|number| number.to_string()).collect(),
+        slots: (0..marks).collect(),
+        sign: '?',
+    }
 }
 
 fn keep_numbers(query: &str, body: &[Token<'_>]) -> Result<Numbered, Fault> {
@@ -92,18 +121,15 @@ fn keep_numbers(query: &str, body: &[Token<'_>]) -> Result<Numbered, Fault> {
         return Err(Fault::Gap { query: query.to_owned(), highest });
     }
     let sql = body.iter().map(|t| t.text).collect();
-    Ok(Numbered { sql, names: numbers.iter().map(ToString::to_string).collect(), sign: '$' })
+    let names = numbers.iter().map(ToString::to_string).collect();
+    Ok(Numbered { sql, names, slots: (0..highest).collect(), sign: '$' })
 }
 
 /// A fault with the line on which it is, where that is not the line of the query's name.
 pub(super) type Located = (Option<u32>, Fault);
 
-/// The value of each parameter in order, or everything that is wrong with them.
-pub(super) fn values(
-    query: &str,
-    statement: &Numbered,
-    examples: &[Example],
-) -> Result<Vec<Option<String>>, Vec<Located>> {
+/// The values to be sent, in order, or everything that is wrong with them.
+pub(super) fn values(query: &str, statement: &Numbered, examples: &[Example]) -> Result<Vec<Value>, Vec<Located>> {
     let mut faults = Vec::new();
     let shown = |name: &str| format!("{}{name}", statement.sign);
     for (at, example) in examples.iter().enumerate() {
@@ -123,7 +149,7 @@ pub(super) fn values(
             faults.push((None, fault));
         }
     }
-    if faults.is_empty() { Ok(values) } else { Err(faults) }
+    if faults.is_empty() { Ok(statement.slots.iter().map(|&at| values[at].clone()).collect()) } else { Err(faults) }
 }
 
 #[cfg(test)]
@@ -132,8 +158,13 @@ mod tests {
     use super::*;
 
     fn numbered(sql: &str) -> Result<(String, Vec<String>), Fault> {
-        let body: Vec<_> = tokens(sql).collect();
-        number("q", &body).map(|n| (n.sql, n.names))
+        let body: Vec<_> = tokens(Engine::Postgres, sql).collect();
+        number(Engine::Postgres, "q", &body).map(|n| (n.sql, n.names))
+    }
+
+    fn marked(sql: &str) -> Result<Numbered, Fault> {
+        let body: Vec<_> = tokens(Engine::Mysql, sql).collect();
+        number(Engine::Mysql, "q", &body)
     }
 
     #[test]
@@ -154,24 +185,36 @@ mod tests {
         assert!(matches!(numbered("$1 + $3"), Err(Fault::Gap { highest: 3, .. })));
         assert!(matches!(numbered("$0"), Err(Fault::Gap { .. })));
         assert!(matches!(numbered("$99999999999999999999999"), Err(Fault::Gap { .. })));
-        assert!(matches!(numbered("$1 + :a"), Err(Fault::MixedParams(_))));
+        assert!(matches!(numbered("$1 + :a"), Err(Fault::MixedParams { sign: '$', .. })));
+    }
+
+    #[test]
+    fn mysql_has_a_mark_for_each_place_of_a_parameter() {
+        let named = marked("a = :x OR b = :y OR c = :x LIMIT:y").expect("plain");
+        assert_eq!(named.sql, "a = ? OR b = ? OR c = ? LIMIT ?");
+        assert_eq!((named.names, named.slots), (vec!["x".to_owned(), "y".to_owned()], vec![0, 1, 0, 1]));
+        let marks = marked("a = ? OR b = ?").expect("plain");
+        assert_eq!((marks.names, marks.slots), (vec!["1".to_owned(), "2".to_owned()], vec![0, 1]));
+        assert!(matches!(marked("? + :a"), Err(Fault::MixedParams { sign: '?', .. })));
+        assert!(matches!(marked("$1"), Err(Fault::ForeignParam(_))));
     }
 
     #[test]
     fn values_are_read_to_the_end_of_the_line() {
-        let text = |value: &str| Some(value.to_owned());
+        let plain = |value: &str| Value::Plain(value.to_owned());
+        let quoted = |value: &str| Value::Quoted(value.to_owned());
         for (comment, name, value) in [
-            (" param id = 42", "id", text("42")),
-            ("param id=42", "id", text("42")),
-            (" param 1 = a = b ", "1", text("a = b")),
-            (" param $1 = x", "1", text("x")),
-            (" param :id = x", "id", text("x")),
-            (" param t = 'it''s  '", "t", text("it's  ")),
-            (" param t = ''", "t", text("")),
-            (" param t = it's", "t", text("it's")),
-            (" param t = 'NULL'", "t", text("NULL")),
-            (" param t = NULL", "t", None),
-            (" param t = null", "t", None),
+            (" param id = 42", "id", plain("42")),
+            ("param id=42", "id", plain("42")),
+            (" param 1 = a = b ", "1", plain("a = b")),
+            (" param $1 = x", "1", plain("x")),
+            (" param :id = x", "id", plain("x")),
+            (" param t = 'it''s  '", "t", quoted("it's  ")),
+            (" param t = ''", "t", quoted("")),
+            (" param t = it's", "t", plain("it's")),
+            (" param t = 'NULL'", "t", quoted("NULL")),
+            (" param t = NULL", "t", Value::Null),
+            (" param t = null", "t", Value::Null),
         ] {
             let example = read(comment, 1).expect("it gives a value").expect(comment);
             assert_eq!((example.name.as_str(), example.value), (name, value), "{comment}");

@@ -1,55 +1,53 @@
-//! A connection as an application's pool has them: opened before the first migration, its statements prepared and used
-//! before it, and never prepared anew.
-//!
-//! Between two points it is idle and in no transaction, so it blocks nothing (`CREATE INDEX CONCURRENTLY` waits for old
-//! snapshots). One earlier execution is enough: whether a kept plan still returns what was promised (0A000) is checked
-//! whenever it was invalidated, for custom and generic plans alike.
+//! The connection of a pool, for either engine: opened before the first migration, its statements prepared before it.
 
-use tokio::time::timeout;
-use tokio_postgres::{Config, Error};
-
-use super::Query;
-use super::connection::{Connection, PATIENCE, gone};
-use super::execute::{self, Outcome};
+use super::connection::ConnectError;
+use super::outcome::Outcome;
+use super::{Query, mysql, postgres};
 use crate::run::{Column, SqlError};
+use crate::server::Access;
 
 /// The pooled connection.
 #[derive(Debug)]
-pub(super) struct Pool {
-    connection: Connection,
+pub(super) enum Pool {
+    Postgres(postgres::pool::Pool),
+    Mysql(mysql::pool::Pool),
 }
 
 impl Pool {
-    pub(super) async fn open(config: &Config) -> Result<Self, Error> {
-        Ok(Self { connection: Connection::open(config).await? })
+    pub(super) async fn open(access: &Access) -> Result<Self, ConnectError> {
+        Ok(match access {
+            Access::Postgres(config) => Self::Postgres(postgres::pool::Pool::open(config).await?),
+            Access::Mysql(opts) => Self::Mysql(mysql::pool::Pool::open(opts).await?),
+        })
     }
 
     /// Prepares the query of this number and runs it once.
     pub(super) async fn prepare(&mut self, number: usize, query: &Query, columns: &[Column]) -> Result<(), SqlError> {
-        let prepared = timeout(PATIENCE, execute::prepare(&self.connection.client, query, &name(number))).await;
-        self.connection.settle(prepared).await?;
-        self.run(number, query, columns).await.map(drop)
+        match self {
+            Self::Postgres(pool) => pool.prepare(number, query, columns).await,
+            Self::Mysql(pool) => pool.prepare(number, query, columns).await,
+        }
     }
 
     /// Runs the query that was prepared under this number. `columns` are those that it returned before.
     pub(super) async fn run(&mut self, number: usize, query: &Query, columns: &[Column]) -> Result<Outcome, SqlError> {
-        if let Some(reason) = self.connection.lost().await {
-            return Err(gone("the connection that was open since before the first migration", reason));
+        match self {
+            Self::Postgres(pool) => pool.run(number, query, columns).await,
+            Self::Mysql(pool) => pool.run(number, query, columns).await,
         }
-        let ran = timeout(PATIENCE, execute::again(&self.connection.client, query, &name(number), columns)).await;
-        self.connection.settle(ran).await
     }
 
-    /// Has the backend report what it counted.
+    /// Has a server that counts late (PostgreSQL) report what it counted.
     pub(super) async fn report_counts(&self) {
-        self.connection.report_counts().await;
+        if let Self::Postgres(pool) = self {
+            pool.report_counts().await;
+        }
     }
 
     pub(super) async fn close(self) {
-        self.connection.close().await;
+        match self {
+            Self::Postgres(pool) => pool.close().await,
+            Self::Mysql(pool) => pool.close().await,
+        }
     }
-}
-
-fn name(number: usize) -> String {
-    format!("rehearsal_pooled_{number}")
 }

@@ -34,7 +34,7 @@ pub struct Problem {
     pub fault: Fault,
 }
 
-/// What is wrong. Parameters are shown as the query has them: `:id` or `$1`.
+/// What is wrong. Parameters are shown as the query has them: `:id` or `$1`; the first `?` as `?1`.
 #[derive(Debug, thiserror::Error)]
 pub enum Fault {
     /// The file could not be read as text.
@@ -107,9 +107,22 @@ pub enum Fault {
         /// The parameter without its sign.
         key: String,
     },
-    /// `$1` and `:id` in one statement.
-    #[error("the query `{0}` has both `$1` and `:name` parameters: use one kind")]
-    MixedParams(String),
+    /// `$1` (or `?`) and `:id` in one statement.
+    #[error("the query `{query}` has both `{}` and `:name` parameters: use one kind", if *sign == '?' { "?" } else { "$1" })]
+    MixedParams {
+        /// The query's name.
+        query: String,
+        /// What begins the other kind: `$` or `?`.
+        sign: char,
+    },
+    /// `$1` for a server that does not know it.
+    #[error("the query `{0}` has `$1`, which is PostgreSQL's: write `:name`, or `?` with `-- param 1 = VALUE`")]
+    ForeignParam(String),
+    /// A statement that only some versions of a server would read.
+    #[error(
+        "the query `{0}` begins with a comment that only some servers read as code: write the statement without `/*!` and `*/`"
+    )]
+    Versioned(String),
     /// `$1` and `$3`, and no `$2`.
     #[error(
         "the query `{query}` has `${highest}` and leaves out a lower number: number its parameters from $1 without gaps"

@@ -2,15 +2,13 @@
 
 use std::fmt;
 
-use tokio::time::timeout;
-use tokio_postgres::Config;
-
 use super::Query;
 use super::baseline::{Baseline, Steady};
-use super::connection::{Connection, PATIENCE};
-use super::execute::{self, Outcome};
+use super::connection::{ConnectError, Connection};
+use super::outcome::Outcome;
 use super::pool::Pool;
 use crate::run::{Millis, QueryResult, QuerySet, QueryStatus, Session, SqlError};
+use crate::server::Access;
 
 /// The point before the first migration, as the record names it.
 const BEFORE: &str = "before";
@@ -30,7 +28,7 @@ pub struct Sets {
 /// an unknown state: drop the whole then.
 #[derive(Debug)]
 pub struct Rehearsal {
-    config: Config,
+    access: Access,
     old: Vec<(Query, Baseline)>,
     /// Those that fail before the migrations have nothing to be compared with.
     new: Vec<(Query, Option<Baseline>)>,
@@ -46,7 +44,7 @@ pub enum QueryError {
         /// The point, as the record names it.
         at: String,
         /// What the driver says.
-        source: tokio_postgres::Error,
+        source: ConnectError,
     },
     /// The old set does not fit the snapshot.
     #[error("{}", old_fails(.0))]
@@ -69,7 +67,12 @@ pub struct FailedQuery {
 impl fmt::Display for FailedQuery {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { name, file, line, error } = self;
-        write!(f, "{file}:{line}: `{name}`: {} (SQLSTATE {})", error.message, error.sqlstate)
+        write!(f, "{file}:{line}: `{name}`: {} (SQLSTATE {}", error.message, error.sqlstate)?;
+        if let Some(code) = error.code {
+            write!(f, ", error {code}")?;
+        }
+        f.write_str(")")?;
+        error.detail.as_ref().map_or(Ok(()), |detail| write!(f, ": {detail}"))
     }
 }
 
@@ -88,9 +91,9 @@ impl Rehearsal {
     ///
     /// # Errors
     /// With every old query that fails, or when there is no connection.
-    pub async fn before(config: Config, sets: Sets) -> Result<(Self, Vec<QueryResult>), QueryError> {
-        let mut runs = (Fresh::open(&config, BEFORE).await?, Fresh::open(&config, BEFORE).await?);
-        let mut pool = Pool::open(&config).await.map_err(|source| connect(BEFORE, source))?;
+    pub async fn before(access: &Access, sets: Sets) -> Result<(Self, Vec<QueryResult>), QueryError> {
+        let mut runs = (Fresh::open(access, BEFORE).await?, Fresh::open(access, BEFORE).await?);
+        let mut pool = Pool::open(access).await.map_err(|source| connect(BEFORE, source))?;
         let (mut results, mut failed) = (Vec::new(), Vec::new());
         let (mut old, mut new) = (Vec::new(), Vec::new());
         for (number, query) in sets.old.into_iter().enumerate() {
@@ -116,7 +119,7 @@ impl Rehearsal {
         runs.0.close().await;
         runs.1.close().await;
         pool.report_counts().await;
-        Ok((Self { config, old, new, pool }, results))
+        Ok((Self { access: access.clone(), old, new, pool }, results))
     }
 
     /// Runs both sets now: the old one on a fresh connection and on the pooled one, the new one on a fresh connection.
@@ -125,7 +128,7 @@ impl Rehearsal {
     /// # Errors
     /// When no connection can be opened.
     pub async fn at(&mut self, point: &str) -> Result<Vec<QueryResult>, QueryError> {
-        let mut fresh = Fresh::open(&self.config, point).await?;
+        let mut fresh = Fresh::open(&self.access, point).await?;
         let mut results = Vec::new();
         for (number, (query, baseline)) in self.old.iter().enumerate() {
             let ran = fresh.run(query, Some(baseline)).await?;
@@ -157,24 +160,22 @@ impl Rehearsal {
 
 /// A connection opened for one point. It is opened anew if a query takes it down.
 struct Fresh<'a> {
-    config: &'a Config,
+    access: &'a Access,
     at: &'a str,
     connection: Connection,
 }
 
 impl<'a> Fresh<'a> {
-    async fn open(config: &'a Config, at: &'a str) -> Result<Self, QueryError> {
-        let connection = Connection::open(config).await.map_err(|source| connect(at, source))?;
-        Ok(Self { config, at, connection })
+    async fn open(access: &'a Access, at: &'a str) -> Result<Self, QueryError> {
+        let connection = Connection::open(access).await.map_err(|source| connect(at, source))?;
+        Ok(Self { access, at, connection })
     }
 
     async fn run(&mut self, query: &Query, baseline: Option<&Baseline>) -> Result<Ran<Outcome>, QueryError> {
-        if self.connection.lost().await.is_some() {
-            *self = Self::open(self.config, self.at).await?;
+        if self.connection.is_lost().await {
+            *self = Self::open(self.access, self.at).await?;
         }
-        let reference = baseline.map(Baseline::columns);
-        let ran = timeout(PATIENCE, execute::fresh(&self.connection.client, query, reference)).await;
-        Ok(self.connection.settle(ran).await)
+        Ok(self.connection.run(query, baseline.map(Baseline::columns)).await)
     }
 
     async fn close(self) {
@@ -210,7 +211,7 @@ async fn old_before(
     })
 }
 
-fn connect(at: &str, source: tokio_postgres::Error) -> QueryError {
+fn connect(at: &str, source: ConnectError) -> QueryError {
     QueryError::Connect { at: at.to_owned(), source }
 }
 

@@ -4,7 +4,8 @@ use std::time::Duration;
 
 use tokio::sync::mpsc::UnboundedSender;
 
-use crate::run::{Migration, Overhead, QueryResult, ServerFacts, SnapshotFacts};
+use crate::observe::probe::Stall;
+use crate::run::{Migration, Millis, Overhead, QueryResult, ServerFacts, SnapshotFacts};
 
 /// A stage of the rehearsal, in their order.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -15,6 +16,8 @@ pub enum Stage {
     Snapshot,
     /// Applying migrations, with the query sets before, between and after.
     Migrations,
+    /// Applying them again on a fresh server, with probes that feel how long others wait.
+    SecondPass,
     /// Stopping the server and removing what was made for it.
     Cleanup,
 }
@@ -59,6 +62,16 @@ pub enum Event {
     Queries(Vec<QueryResult>),
     /// What measuring cost.
     Overhead(Overhead),
+    /// What probes felt while the migration of this index ran in the second pass; waits below the noise floor are what the
+    /// machine does by itself.
+    Stalled {
+        /// Which migration.
+        migration: usize,
+        /// What was felt, by table.
+        stalls: Vec<Stall>,
+        /// The noise floor.
+        noise_floor: Millis,
+    },
 }
 
 /// Where stages send their events. Sending never waits and never fails: a listener that is gone misses them.

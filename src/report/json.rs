@@ -25,7 +25,9 @@ mod tests {
     use std::path::Path;
 
     use super::*;
-    use crate::verdict::testing::facts;
+    use crate::run::Algorithm;
+    use crate::scenario::Engine;
+    use crate::verdict::testing::{facts, facts_on, migration, statement};
 
     /// After a wanted change of the record's types, `RENEW_SCHEMA=1 cargo test schema` writes the file anew. A change
     /// that makes a reader of the old form misread the new one also needs a new `SCHEMA_VERSION`.
@@ -41,6 +43,31 @@ mod tests {
             "fixtures/run.schema.json is not what the types of src/run/ say; if the change is wanted, renew it with \
              RENEW_SCHEMA=1 cargo test schema"
         );
+    }
+
+    /// Keys that only one engine's record has, in a record of the other: one that was saved before there were two engines
+    /// has none of them either.
+    #[test]
+    fn a_record_of_either_engine_is_read_as_it_was_written() {
+        const OF_MYSQL: [&str; 6] =
+            ["algorithm", "row_versions", "lock_wait_timeout_s", "implicit_commit", "redo_bytes", "half_applied"];
+        let alter = || statement(1, "ALTER TABLE orders ADD k INT", 20);
+        let of_mysql = alter().by(Algorithm::Instant).row_versions("orders", 3).with(|statement| {
+            (statement.lock_wait_timeout_s, statement.implicit_commit) = (Some(5), true);
+            (statement.counters.redo_bytes, statement.counters.binlog_bytes) = (Some(Some(9)), Some(None));
+        });
+        let kept = migration("0002").statement(of_mysql).keeps(&[0], Some((1, 1060, "Duplicate column name 'k'")));
+        for (facts, has) in [
+            (facts().migration(migration("0002").statement(alter())), false),
+            (facts_on(Engine::Mysql).migration(kept), true),
+        ] {
+            let run = facts.judged();
+            let text = json(&run);
+            for key in OF_MYSQL {
+                assert_eq!(text.contains(&format!("\"{key}\":")), has, "{key}");
+            }
+            assert_eq!(Run::from_json(&text).expect("a record"), run);
+        }
     }
 
     #[test]

@@ -34,10 +34,26 @@ impl Builder {
             Event::MigrationEnded(index, migration) => {
                 if let Some(place) = self.run.migrations.get_mut(*index) {
                     place.clone_from(migration);
+                    // The observer may only know what the server guesses (InnoDB's statistics); the snapshot was counted.
+                    let tables = self.run.snapshot.as_ref().map_or(&[][..], |snapshot| &snapshot.tables);
+                    for blocking in place.blocking.iter_mut().filter(|blocking| !blocking.new) {
+                        let counted =
+                            tables.iter().find(|table| table.name == blocking.table).and_then(|table| table.rows);
+                        blocking.rows = counted.or(blocking.rows);
+                    }
                 }
             }
             Event::Queries(results) => self.run.queries.extend(results.iter().cloned()),
             Event::Overhead(overhead) => self.run.overhead = overhead.clone(),
+            Event::Stalled { migration, stalls, noise_floor } => {
+                let floor = &mut self.run.overhead.noise_floor_ms;
+                *floor = (*floor).max(Some(*noise_floor));
+                if let Some(migration) = self.run.migrations.get_mut(*migration) {
+                    for stall in stalls {
+                        migration.feel(stall, *noise_floor);
+                    }
+                }
+            }
             Event::Begun(_)
             | Event::Ended(..)
             | Event::Filling { .. }

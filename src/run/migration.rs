@@ -4,6 +4,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::Millis;
+use crate::observe::probe::Stall;
 
 /// One pending migration, as it was applied.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -28,6 +29,29 @@ pub struct Migration {
     pub blocking: Vec<Blocking>,
     /// Tables and columns that existed before it and do not exist after it.
     pub removed: Vec<Removed>,
+    /// What a migration that failed left behind, where the engine could not roll all of it back (MySQL, MariaDB).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub half_applied: Option<HalfApplied>,
+}
+
+/// What a failed migration left behind, and what comes of starting it again.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct HalfApplied {
+    /// Statements (indexes into the migration's statements) whose effects stayed.
+    pub kept: Vec<usize>,
+    /// What the first statement of a second try failed with, and on which line; left out where none was made, or it
+    /// failed nowhere earlier than the first.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub rerun: Option<Rerun>,
+}
+
+/// Where a second try of a migration fails.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Rerun {
+    /// The line on which the statement begins.
+    pub line: u32,
+    /// Its error.
+    pub error: SqlError,
 }
 
 /// How a migration ended.
@@ -73,8 +97,48 @@ pub struct Statement {
     pub rewrites: Option<Vec<Rewrite>>,
     /// Tables that were read from end to end; `null` when the counters could not be read.
     pub scans: Option<Vec<Scan>>,
+    /// How an ALTER (or what is one to the server) was carried out (MySQL, MariaDB); left out for all else, and where it
+    /// could not be told.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub algorithm: Option<Algorithm>,
+    /// How many of its row versions the table that was altered has used up (MySQL); left out where it used none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub row_versions: Option<RowVersions>,
+    /// The session's `lock_wait_timeout` in seconds (MySQL, MariaDB): for so long the statement would wait for each of its
+    /// metadata locks, with everybody else behind it; left out where it takes none that others would wait for.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub lock_wait_timeout_s: Option<u64>,
+    /// Whether it committed a transaction that was open before it, without being a `COMMIT` (MySQL, MariaDB).
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub implicit_commit: bool,
     /// Costs that do not depend on the machine.
     pub counters: Counters,
+}
+
+/// How an ALTER was carried out (MySQL 9.7 manual, 17.12.1 "Online DDL Operations").
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum Algorithm {
+    /// Only the data dictionary was changed; the server would have accepted `ALGORITHM=INSTANT`.
+    Instant,
+    /// In place, and the table's rows stayed where they were: indexes were built, or only the data dictionary was changed.
+    Inplace,
+    /// In place, with all rows written anew.
+    InplaceRebuild,
+    /// All rows were copied to a new table by the server's upper layer.
+    Copy,
+}
+
+/// Row versions of a table: each INSTANT `ADD` or `DROP COLUMN` takes one, and none is left at the limit. A rebuild frees
+/// all of them.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct RowVersions {
+    /// The table.
+    pub table: String,
+    /// How many it has used up after the statement (`INNODB_TABLES.TOTAL_ROW_VERSIONS`).
+    pub used: u32,
+    /// How many there are (255 in MySQL 9.7, 64 before 9.1).
+    pub limit: u32,
 }
 
 /// How a statement ended.
@@ -90,10 +154,13 @@ pub enum StatementStatus {
 }
 
 /// An error of the server.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct SqlError {
     /// The five characters of the SQLSTATE.
     pub sqlstate: String,
+    /// The server's own number of the error (MySQL, MariaDB: `1062`).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub code: Option<u32>,
     /// The server's message.
     pub message: String,
     /// The server's detail, when it gave one.
@@ -101,15 +168,22 @@ pub struct SqlError {
     pub detail: Option<String>,
 }
 
+impl SqlError {
+    /// What people look an error up by: the number where the engine has one (`1062`), else the SQLSTATE (`23505`).
+    pub fn number(&self) -> String {
+        self.code.map_or_else(|| self.sqlstate.clone(), |code| code.to_string())
+    }
+}
+
 /// A relation lock that a statement took, or strengthened.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Lock {
-    /// Schema-qualified name of the relation that is locked.
+    /// Name of the relation that is locked: with its schema (PostgreSQL), or with its database if that is another one.
     pub relation: String,
     /// The table whose index or TOAST table it is; left out for a table.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub table: Option<String>,
-    /// The mode, as the server spells it (`AccessExclusiveLock`).
+    /// The mode, as the server spells it (`AccessExclusiveLock`; of a metadata lock `SHARED_NO_WRITE`).
     pub mode: String,
     /// How long it was waited for; `null` when that was not observed.
     pub waited_ms: Option<Millis>,
@@ -182,15 +256,36 @@ pub struct Scan {
     pub bytes: Option<u64>,
 }
 
-/// Costs that repeat exactly for the same data, whatever the machine is doing.
+/// Costs that repeat exactly for the same data, whatever the machine is doing. One that the engine does not have is left
+/// out; one that was not observed is `null`.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Counters {
-    /// Bytes of write-ahead log between this statement's end and the one before it.
-    pub wal_bytes: Option<u64>,
-    /// Pages that were not in shared buffers.
-    pub blocks_read: Option<u64>,
-    /// Pages that were.
-    pub blocks_hit: Option<u64>,
+    /// Bytes of write-ahead log between this statement's end and the one before it (PostgreSQL).
+    #[serde(default, deserialize_with = "said", skip_serializing_if = "Option::is_none")]
+    pub wal_bytes: Figure,
+    /// Pages that were not in shared buffers (PostgreSQL).
+    #[serde(default, deserialize_with = "said", skip_serializing_if = "Option::is_none")]
+    pub blocks_read: Figure,
+    /// Pages that were (PostgreSQL).
+    #[serde(default, deserialize_with = "said", skip_serializing_if = "Option::is_none")]
+    pub blocks_hit: Figure,
+    /// Bytes of InnoDB's redo log (MySQL, MariaDB).
+    #[serde(default, deserialize_with = "said", skip_serializing_if = "Option::is_none")]
+    pub redo_bytes: Figure,
+    /// Bytes of the binary log (MySQL, MariaDB).
+    #[serde(default, deserialize_with = "said", skip_serializing_if = "Option::is_none")]
+    pub binlog_bytes: Figure,
+    /// Pages that InnoDB made (MySQL, MariaDB).
+    #[serde(default, deserialize_with = "said", skip_serializing_if = "Option::is_none")]
+    pub pages_created: Figure,
+}
+
+/// A figure of [`Counters`]: `None` where the engine has none, `Some(None)` where it was not observed.
+pub type Figure = Option<Option<u64>>;
+
+/// Reads a key that is there, `null` or not. (Left to itself serde takes `null` for a key that is not there.)
+fn said<'de, D: serde::Deserializer<'de>>(value: D) -> Result<Figure, D::Error> {
+    Option::deserialize(value).map(Some)
 }
 
 /// Whom one migration shut out of one table, and for how long.
@@ -216,7 +311,8 @@ pub struct Blocked {
     pub held_ms: Option<Millis>,
     /// All stretches together.
     pub total_ms: Option<Millis>,
-    /// What probes felt; `null` since this version sends none.
+    /// The longest that a probe waited in the second pass, for the table or for one of its rows; `null` where there was no
+    /// such pass, or the table was not probed. Below `overhead.noise_floor_ms` it means nothing.
     pub stalled_ms: Option<Millis>,
     /// The statement (index into the migration's statements) whose lock begins the longest stretch.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -231,4 +327,30 @@ pub struct Removed {
     /// The column; left out when the whole table is gone.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub column: Option<String>,
+}
+
+impl Migration {
+    /// Adds what probes felt on one table in the second pass. A table that nothing shut anybody out of is only put on record
+    /// if something above the noise floor was felt there: rows that stayed locked.
+    pub(crate) fn feel(&mut self, stall: &Stall, noise_floor: Millis) {
+        let place = self.blocking.iter().position(|blocking| blocking.table == stall.table);
+        let felt = stall.reads > noise_floor || stall.writes > noise_floor;
+        let blocking = match place {
+            Some(place) => &mut self.blocking[place],
+            None if felt => {
+                let nobody = Blocked {
+                    held_ms: Some(Millis::default()),
+                    total_ms: Some(Millis::default()),
+                    ..Blocked::default()
+                };
+                let (table, reads, writes) = (stall.table.clone(), nobody.clone(), nobody);
+                self.blocking.push(Blocking { table, rows: stall.rows, new: false, reads, writes });
+                let last = self.blocking.len() - 1;
+                &mut self.blocking[last]
+            }
+            None => return,
+        };
+        blocking.reads.stalled_ms = Some(stall.reads);
+        blocking.writes.stalled_ms = Some(stall.writes);
+    }
 }

@@ -106,4 +106,6 @@ pub enum Change {
     },
     /// The same number of rows, with other values in the columns that were there before.
     Content,
+    /// The same rows, in another order of the columns by which the query orders them.
+    RowOrder,
 }

@@ -75,15 +75,17 @@ fn syntax_problem(error: &toml::de::Error, text: &str) -> Problem {
 
 /// Reads all of it. Path, folder and digest are not the text's to know, and filled in by [`Scenario::load`].
 fn read(root: &mut Table<'_>) -> Scenario {
+    let title = title(root);
+    let engine = engine(root);
     let scenario = Scenario {
         path: PathBuf::new(),
         folder: PathBuf::new(),
         digest: String::new(),
-        title: title(root),
-        engine: engine(root),
-        server: root.table("server", server::read),
+        title,
+        engine,
+        server: root.table("server", |server| server::read(server, engine)),
         snapshot: root.table("snapshot", snapshot::read),
-        migrations: root.table("migrations", migrations::read),
+        migrations: root.table("migrations", |migrations| migrations::read(migrations, engine)),
         queries: root.table("queries", queries::read),
         limits: root.table("limits", limits::read),
         expect: root.optional("expect", expect::read),
@@ -111,6 +113,8 @@ fn title(root: &mut Table<'_>) -> String {
 
 fn engine(root: &mut Table<'_>) -> Engine {
     root.require("engine", "engine = \"postgres\"")
-        .and_then(|value| value.word(&[("postgres", Engine::Postgres)], &["mysql", "mariadb"]))
+        .and_then(|value| {
+            value.word(&[("postgres", Engine::Postgres), ("mysql", Engine::Mysql), ("mariadb", Engine::Mariadb)], &[])
+        })
         .unwrap_or(Engine::Postgres)
 }

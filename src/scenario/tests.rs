@@ -186,6 +186,7 @@ fn a_full_file_says_all_that_can_be_said() {
     assert_eq!(
         scenario.server,
         ServerWish {
+            engine: Engine::Postgres,
             version: Some("17".to_owned()),
             provider: ProviderWish::Container,
             image: Some("registry.example/pg:17".to_owned()),

@@ -1,15 +1,22 @@
-//! Finding PostgreSQL's server binaries on this machine.
+//! Finding server binaries on this machine.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-/// A PostgreSQL installation: a folder that has `postgres` and `initdb`.
+use super::{mysql, postgres};
+use crate::scenario::Engine;
+
+/// An installation: a server program, and the others that came with it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Installation {
-    /// The folder of the binaries.
+    /// What it is.
+    pub engine: Engine,
+    /// The folder of the server program.
     pub folder: PathBuf,
-    /// The full version (`17.10`).
+    /// The server program.
+    pub server: PathBuf,
+    /// The full version (`17.10`, `10.11.19`).
     pub version: String,
 }
 
@@ -19,37 +26,36 @@ impl Installation {
         self.version.split(|c: char| !c.is_ascii_digit()).next().unwrap_or(&self.version)
     }
 
-    /// The path of one of its programs.
+    /// Whether it is of a version that somebody wrote as `17`, `10.11` or in full.
+    pub fn is_version(&self, wished: &str) -> bool {
+        let rest = self.version.strip_prefix(wished);
+        rest.is_some_and(|rest| rest.is_empty() || rest.starts_with('.')) || self.major() == wished
+    }
+
+    /// The path of one of its programs: beside the server, or where MySQL's and MariaDB's have them.
     pub fn program(&self, name: &str) -> PathBuf {
-        self.folder.join(name)
+        let beside = self.folder.join(name);
+        let parent = self.folder.parent().unwrap_or(&self.folder);
+        let elsewhere = ["bin", "scripts"].map(|folder| parent.join(folder).join(name));
+        std::iter::once(beside.clone()).chain(elsewhere).find(|path| path.exists()).unwrap_or(beside)
     }
 }
 
-/// The folders that installers use, each with a `*` for the version.
-const PLACES: [&str; 6] = [
-    "/usr/lib/postgresql/*/bin",
-    "/usr/pgsql-*/bin",
-    "/opt/homebrew/opt/postgresql*/bin",
-    "/usr/local/opt/postgresql*/bin",
-    "/home/linuxbrew/.linuxbrew/opt/postgresql*/bin",
-    "/Applications/Postgres.app/Contents/Versions/*/bin",
-];
-
-/// Every installation found, newest first. `REHEARSAL_POSTGRES_BIN`, when set, is the only place looked at.
-pub fn installations() -> Vec<Installation> {
+/// Every installation of an engine that is found, newest first. The variable of [`variable`], when set, names the only place
+/// looked at.
+pub fn installations(engine: Engine) -> Vec<Installation> {
     let mut found = BTreeMap::new();
-    for folder in candidate_folders() {
-        let Ok(folder) = folder.canonicalize() else { continue };
-        // A wrapper in PATH may be a link to the real folder, which has the other programs beside it.
-        let folder = match folder.join("postgres").canonicalize() {
-            Ok(program) => program.parent().map_or(folder.clone(), Path::to_path_buf),
-            Err(_) => continue,
-        };
-        if found.contains_key(&folder) || !folder.join("initdb").exists() {
-            continue;
-        }
-        if let Some(version) = version(&folder.join("postgres")) {
-            found.insert(folder.clone(), Installation { folder, version });
+    for folder in candidate_folders(engine) {
+        for name in programs(engine) {
+            // A wrapper in PATH may be a link to the real program, which has the others beside it.
+            let Ok(server) = folder.join(name).canonicalize() else { continue };
+            if found.contains_key(&server) || !is_whole(engine, &server) {
+                continue;
+            }
+            if let (Some(version), Some(folder)) = (version(engine, &server), server.parent()) {
+                let folder = folder.to_path_buf();
+                found.insert(server.clone(), Installation { engine, folder, server, version });
+            }
         }
     }
     let mut found: Vec<_> = found.into_values().collect();
@@ -58,30 +64,57 @@ pub fn installations() -> Vec<Installation> {
 }
 
 /// Where [`installations`] looks, in words, for an error that says nothing was found.
-pub fn places() -> String {
-    if let Some(folder) = set_by_user() {
-        return format!("{} (from REHEARSAL_POSTGRES_BIN)", folder.display());
+pub fn places(engine: Engine) -> String {
+    if let Some(folder) = set_by_user(engine) {
+        return format!("{} (from {})", folder.display(), variable(engine));
     }
-    format!("PATH, {}", PLACES.join(", "))
+    format!("PATH, {}", known_places(engine).join(", "))
 }
 
-fn set_by_user() -> Option<PathBuf> {
-    std::env::var_os("REHEARSAL_POSTGRES_BIN").filter(|value| !value.is_empty()).map(PathBuf::from)
+/// The variable by which a user says where an engine's server program is.
+pub fn variable(engine: Engine) -> &'static str {
+    match engine {
+        Engine::Postgres => postgres::binaries::VARIABLE,
+        Engine::Mysql | Engine::Mariadb => mysql::binaries::variable(engine),
+    }
 }
 
-fn candidate_folders() -> Vec<PathBuf> {
-    if let Some(folder) = set_by_user() {
+fn programs(engine: Engine) -> &'static [&'static str] {
+    match engine {
+        Engine::Postgres => &["postgres"],
+        Engine::Mysql | Engine::Mariadb => mysql::binaries::programs(engine),
+    }
+}
+
+fn known_places(engine: Engine) -> &'static [&'static str] {
+    match engine {
+        Engine::Postgres => postgres::binaries::PLACES,
+        Engine::Mysql | Engine::Mariadb => mysql::binaries::PLACES,
+    }
+}
+
+/// A package of PostgreSQL's client may bring `postgres` without what makes a data folder.
+fn is_whole(engine: Engine, server: &Path) -> bool {
+    engine != Engine::Postgres || server.with_file_name("initdb").exists()
+}
+
+fn set_by_user(engine: Engine) -> Option<PathBuf> {
+    std::env::var_os(variable(engine)).filter(|value| !value.is_empty()).map(PathBuf::from)
+}
+
+fn candidate_folders(engine: Engine) -> Vec<PathBuf> {
+    if let Some(folder) = set_by_user(engine) {
         return vec![folder];
     }
     let path = std::env::var_os("PATH").unwrap_or_default();
     let mut folders: Vec<PathBuf> = std::env::split_paths(&path).collect();
-    folders.extend(PLACES.iter().flat_map(|place| expand(place)));
+    folders.extend(known_places(engine).iter().flat_map(|place| expand(place)));
     folders
 }
 
-/// Opens the one `*` of a pattern: the folders beside it whose names begin and end as the pattern's part does.
+/// Opens the `*` of a pattern, if it has one: the folders beside it whose names begin and end as the pattern's part does.
 fn expand(pattern: &str) -> Vec<PathBuf> {
-    let (before, after) = pattern.split_once('*').unwrap_or((pattern, ""));
+    let Some((before, after)) = pattern.split_once('*') else { return vec![PathBuf::from(pattern)] };
     let (parent, prefix) = before.rsplit_once('/').unwrap_or(("", before));
     let rest = after.trim_start_matches('/');
     let Ok(entries) = std::fs::read_dir(parent) else { return Vec::new() };
@@ -92,14 +125,18 @@ fn expand(pattern: &str) -> Vec<PathBuf> {
         .collect()
 }
 
-/// Asks the program: `postgres (PostgreSQL) 15.18 (Debian 15.18-0+deb12u1)`.
-fn version(program: &Path) -> Option<String> {
+/// Asks the program.
+fn version(engine: Engine, program: &Path) -> Option<String> {
     let output = Command::new(program).arg("--version").output().ok()?;
-    let text = String::from_utf8_lossy(&output.stdout).into_owned();
-    text.split_once(") ")?.1.split_whitespace().next().map(str::to_owned)
+    let said = String::from_utf8_lossy(&output.stdout);
+    match engine {
+        Engine::Postgres => postgres::binaries::version(&said),
+        Engine::Mysql | Engine::Mariadb => mysql::binaries::version(engine, &said),
+    }
 }
 
-fn numbers(version: &str) -> Vec<u32> {
+/// The numbers of a version, by which the newest is told.
+pub(super) fn numbers(version: &str) -> Vec<u32> {
     version.split(|c: char| !c.is_ascii_digit()).filter_map(|part| part.parse().ok()).collect()
 }
 
@@ -115,8 +152,23 @@ mod tests {
 
     #[test]
     fn the_major_version_of_a_beta_is_its_number() {
-        let installation = Installation { folder: PathBuf::new(), version: "19beta2".to_owned() };
-        assert_eq!(installation.major(), "19");
+        assert_eq!(of("19beta2").major(), "19");
+        assert!(of("19beta2").is_version("19"));
+    }
+
+    #[test]
+    fn a_version_is_wished_for_by_as_much_of_it_as_one_likes() {
+        for wished in ["10", "10.11", "10.11.19"] {
+            assert!(of("10.11.19").is_version(wished), "{wished}");
+        }
+        for wished in ["10.1", "10.12", "1", "10.11.1", "11"] {
+            assert!(!of("10.11.19").is_version(wished), "{wished}");
+        }
+    }
+
+    fn of(version: &str) -> Installation {
+        let (folder, server) = (PathBuf::new(), PathBuf::new());
+        Installation { engine: Engine::Postgres, folder, server, version: version.to_owned() }
     }
 
     #[test]

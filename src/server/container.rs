@@ -1,4 +1,5 @@
-//! A PostgreSQL server in a container, by testcontainers: `postgres:VERSION`, or the scenario's image.
+//! A server in a container, by testcontainers: the official image of a version (`postgres:17`, `mysql:9.7`, `mariadb:11.8`),
+//! or the scenario's image.
 //!
 //! testcontainers for Rust has no reaper, and drops a container that failed to start without removing it. So every
 //! container carries its owner's name on a label and is removed by a sweep once the owner is gone.
@@ -24,16 +25,16 @@ use tokio::sync::Mutex;
 use tokio_util::task::TaskTracker;
 
 use super::owner::Owner;
-use super::{DATABASE, Endpoint, ProgramOutput, ServerError, USER, settings, tail, wait_until_ready};
-use crate::scenario::ServerWish;
+use super::{
+    Access, DATABASE, Endpoint, ProgramOutput, ServerError, USER, binaries, mysql, postgres, tail, wait_until_ready,
+};
+use crate::scenario::{Engine, ServerWish};
 
 /// The label that says whose a container is.
 const OWNER_LABEL: &str = "rehearsal.owner";
 /// The label that says whether a container is meant to outlive its owner.
 const KEPT_LABEL: &str = "rehearsal.kept";
-/// The version that is pulled when none is wished for and the engine has no `postgres` image.
-const NEWEST: &str = "18";
-/// Parallel index builds and sorts share memory in `/dev/shm`, of which Docker gives 64 MB by default.
+/// PostgreSQL's parallel index builds and sorts share memory in `/dev/shm`, of which Docker gives 64 MB by default.
 const SHARED_MEMORY: u64 = 1 << 30;
 /// Containers that are being started. One that the engine was asked for may come into being after whoever asked was
 /// cancelled, so starting goes on by itself, and [`remove_own`] waits for what comes of it.
@@ -63,20 +64,24 @@ impl ContainerServer {
         let docker = engine().await?;
         let image = match &wish.image {
             Some(image) => image.clone(),
-            None => format!("postgres:{}", version(&docker, wish).await),
+            None => format!("{}:{}", official(wish.engine), version(&docker, wish).await),
         };
         let (name, tag) = split_tag(&image);
         let password = password();
+        let (port, variables, command) = match wish.engine {
+            Engine::Postgres => (postgres::PORT, postgres::variables(&password), postgres::container_command(wish)),
+            Engine::Mysql | Engine::Mariadb => {
+                (mysql::PORT, mysql::variables(wish.engine, &password), mysql::container_command(wish))
+            }
+        };
         let request = GenericImage::new(name.to_owned(), tag.to_owned())
-            .with_exposed_port(5432.tcp())
-            .with_env_var("POSTGRES_PASSWORD", &password)
-            .with_env_var("POSTGRES_USER", USER)
-            .with_env_var("POSTGRES_DB", DATABASE)
+            .with_exposed_port(port.tcp())
             .with_label(OWNER_LABEL, Owner::myself().to_label())
             .with_label(KEPT_LABEL, kept.to_string())
             .with_shm_size(SHARED_MEMORY)
             .with_startup_timeout(super::START_LIMIT)
-            .with_cmd(std::iter::once("postgres".to_owned()).chain(settings::arguments(&wish.settings)));
+            .with_cmd(command);
+        let request = variables.into_iter().fold(request, |request, (name, value)| request.with_env_var(name, value));
         let request: ContainerRequest<GenericImage> = if docker.inspect_image(&image).await.is_ok() {
             request
         } else {
@@ -94,10 +99,10 @@ impl ContainerServer {
             }
         };
         let host = container.get_host().await.map_err(engine_failed("tell its host"))?.to_string();
-        let port = container.get_host_port_ipv4(5432).await.map_err(engine_failed("map the server's port"))?;
+        let port = container.get_host_port_ipv4(port).await.map_err(engine_failed("map the server's port"))?;
         let server = Self { image, password, container, host, port, copied: Mutex::default() };
-        let config = super::config(&server.endpoint(), Some(&server.password), DATABASE);
-        let ready = wait_until_ready(&config, async || match server.container.is_running().await {
+        let access = Access::new(wish.engine, &server.endpoint(), Some(&server.password), DATABASE);
+        let ready = wait_until_ready(&access, async || match server.container.is_running().await {
             Ok(false) => Some("its container ended at once".to_owned()),
             _ => None,
         })
@@ -107,7 +112,7 @@ impl ContainerServer {
             Err(reason) => {
                 let log = server.log_tail().await;
                 server.stop().await?;
-                Err(ServerError::NotStarted { reason, log })
+                Err(ServerError::NotStarted { engine: wish.engine, reason, log })
             }
         }
     }
@@ -118,7 +123,7 @@ impl ContainerServer {
 
     pub(super) async fn log_tail(&self) -> String {
         let Ok(docker) = engine().await else { return String::new() };
-        let options = LogsOptionsBuilder::default().stdout(true).stderr(true).tail("8").build();
+        let options = LogsOptionsBuilder::default().stdout(true).stderr(true).tail("200").build();
         let lines: Vec<String> = docker
             .logs(self.container.id(), Some(options))
             .filter_map(|part| std::future::ready(part.ok().map(|part| part.to_string())))
@@ -209,12 +214,34 @@ pub(super) async fn engine() -> Result<Docker, ServerError> {
     }
 }
 
-/// The engine's own version and the `postgres` images that it has, for `rehearsal doctor`.
+/// The name of an engine's official image.
+pub fn official(engine: Engine) -> &'static str {
+    match engine {
+        Engine::Postgres => "postgres",
+        Engine::Mysql => "mysql",
+        Engine::Mariadb => "mariadb",
+    }
+}
+
+/// The version that is pulled when none is wished for and the Docker engine has no image.
+fn newest(engine: Engine) -> &'static str {
+    match engine {
+        Engine::Postgres => "18",
+        Engine::Mysql => "9.7",
+        Engine::Mariadb => "11.8",
+    }
+}
+
+/// The Docker engine's own version and the official images that it has, for `rehearsal doctor`.
 pub async fn describe() -> Result<(String, Vec<String>), ServerError> {
     let docker = engine().await?;
     let version = docker.version().await.map_err(engine_failed("tell its version"))?;
-    let mut images: Vec<String> = local_versions(&docker).await.iter().map(|tag| format!("postgres:{tag}")).collect();
-    images.sort();
+    let mut images = Vec::new();
+    for engine in [Engine::Postgres, Engine::Mysql, Engine::Mariadb] {
+        let mut tags = local_versions(&docker, engine).await;
+        tags.sort_by_key(|tag| binaries::numbers(tag));
+        images.extend(tags.iter().map(|tag| format!("{}:{tag}", official(engine))));
+    }
     Ok((version.version.unwrap_or_default(), images))
 }
 
@@ -222,15 +249,17 @@ async fn version(docker: &Docker, wish: &ServerWish) -> String {
     if let Some(version) = &wish.version {
         return version.clone();
     }
-    let newest = local_versions(docker).await.into_iter().filter_map(|tag| tag.parse::<u32>().ok()).max();
-    newest.map_or(NEWEST.to_owned(), |version| version.to_string())
+    let is_version = |tag: &String| tag.bytes().all(|byte| byte.is_ascii_digit() || byte == b'.');
+    let versions = local_versions(docker, wish.engine).await.into_iter().filter(is_version);
+    versions.max_by_key(|tag| binaries::numbers(tag)).unwrap_or_else(|| newest(wish.engine).to_owned())
 }
 
-/// The tags of the engine's `postgres` images.
-async fn local_versions(docker: &Docker) -> Vec<String> {
+/// The tags of the official images of a database engine that the Docker engine has.
+async fn local_versions(docker: &Docker, engine: Engine) -> Vec<String> {
     let images = docker.list_images(None::<ListImagesOptions>).await.unwrap_or_default();
     let tags = images.into_iter().flat_map(|image| image.repo_tags);
-    tags.filter_map(|tag| tag.strip_prefix("postgres:").map(str::to_owned)).collect()
+    let tag_of = |image: String| Some(image.strip_prefix(official(engine))?.strip_prefix(':')?.to_owned());
+    tags.filter_map(tag_of).collect()
 }
 
 /// Removes containers whose owner is no longer running, and `kept` ones too if it is asked for. Returns what was

@@ -1,6 +1,6 @@
-//! A PostgreSQL server run from this machine's own binaries: a data folder of its own, a unix socket and no TCP port.
+//! A server run from this machine's own binaries: a data folder of its own, a unix socket and no TCP port.
 //!
-//! `initdb`'s result is kept for each version and copied, so that a start takes a fraction of a second.
+//! A fresh data folder is kept for each version and copied, so that a start takes a fraction of a second.
 
 mod folders;
 mod template;
@@ -17,15 +17,16 @@ use tokio::process::{Child, Command};
 
 use super::binaries::{self, Installation};
 use super::owner::{ServerUser, cache_folder};
-use super::{DATABASE, Endpoint, ProgramOutput, ServerError, USER, libpq, processes, settings, tail, wait_until_ready};
-use crate::scenario::ServerWish;
-pub(super) use folders::servers_folder;
+use super::{
+    Access, DATABASE, Endpoint, ProgramOutput, ServerError, USER, libpq, mysql, postgres, processes, tail,
+    wait_until_ready,
+};
+use crate::scenario::{Engine, ServerWish};
 use folders::{Folders, copy_folder};
+pub(super) use folders::{own, servers_folder};
 pub(super) use template::{MAKING, templates_folder};
 
-/// The number in the socket's name. Each server has a folder of its own, so it need not differ.
-const PORT: u16 = 5432;
-/// How long a server may take to end its children in an immediate shutdown; PostgreSQL kills them itself after 5 s.
+/// How long a server may take to end after it was told to; PostgreSQL kills its children itself after 5 s.
 const STOP_LIMIT: Duration = Duration::from_secs(10);
 /// How often it is looked whether the server still runs.
 const WATCH_INTERVAL: Duration = Duration::from_millis(100);
@@ -44,11 +45,11 @@ impl LocalServer {
     /// Starts a server of the version wished for, or else the newest there is.
     pub(super) async fn start(wish: &ServerWish, kept: bool) -> Result<Self, ServerError> {
         let installation = choose(wish)?;
-        let user = match ServerUser::drop_to() {
-            None if nix::unistd::Uid::effective().is_root() => return Err(ServerError::NoUser),
+        let user = match ServerUser::drop_to(wish.engine) {
+            None if nix::unistd::Uid::effective().is_root() => return Err(ServerError::NoUser { engine: wish.engine }),
             user => user,
         };
-        let template = template::template(&installation, user.as_ref()).await?;
+        let template = template::template(&installation, user.as_ref(), wish).await?;
         let folders = Folders::create(user.as_ref(), kept)?;
         let data = folders.home.join("data");
         let began = Instant::now();
@@ -56,28 +57,26 @@ impl LocalServer {
         tracing::debug!(took = ?began.elapsed(), "copied a fresh data folder");
         let log_path = folders.home.join("log");
         let log = fs::File::create(&log_path).map_err(ServerError::file(&log_path))?;
-        let mut command = program(&installation.program("postgres"), user.as_ref());
+        let mut command = program(&installation.server, user.as_ref());
         command
-            .arg("-D")
-            .arg(&data)
-            .arg("-k")
-            .arg(&folders.socket)
-            .args(["-c", "listen_addresses=", "-p", &PORT.to_string()])
-            .args(settings::arguments(&wish.settings))
+            .args(match wish.engine {
+                Engine::Postgres => postgres::arguments(&data, &folders.socket, wish),
+                Engine::Mysql | Engine::Mariadb => mysql::arguments(&data, &folders.socket, wish),
+            })
             .stdin(Stdio::null())
             .stdout(Stdio::null())
             .stderr(log)
             .process_group(0)
             .kill_on_drop(true);
         let process = command.spawn().map_err(|error| ServerError::Program {
-            program: installation.program("postgres").display().to_string(),
+            program: installation.server.display().to_string(),
             reason: error.to_string(),
         })?;
         let pid = Pid::from_raw(process.id().and_then(|id| i32::try_from(id).ok()).unwrap_or_default());
         let mut server = Self { installation, process: Mutex::new(process), pid, folders };
-        let config = super::config(&server.endpoint(), None, DATABASE);
+        let access = Access::new(wish.engine, &server.endpoint(), None, DATABASE);
         let process = server.process();
-        let ready = wait_until_ready(&config, async || match process.try_wait() {
+        let ready = wait_until_ready(&access, async || match process.try_wait() {
             Ok(Some(status)) => Some(format!("it ended at once ({status})")),
             _ => None,
         })
@@ -85,7 +84,7 @@ impl LocalServer {
         tracing::debug!(took = ?began.elapsed(), "the server answers");
         match ready {
             Ok(()) => Ok(server),
-            Err(reason) => Err(ServerError::NotStarted { reason, log: server.log_tail() }),
+            Err(reason) => Err(ServerError::NotStarted { engine: wish.engine, reason, log: server.log_tail() }),
         }
     }
 
@@ -103,7 +102,12 @@ impl LocalServer {
     }
 
     pub(super) fn endpoint(&self) -> Endpoint {
-        Endpoint::Unix { folder: self.folders.socket.clone(), port: PORT }
+        let port = match self.installation.engine {
+            Engine::Postgres => postgres::PORT,
+            Engine::Mysql | Engine::Mariadb => mysql::PORT,
+        };
+        // Each server has a folder of its own, so the number in the socket's name need not differ.
+        Endpoint::Unix { folder: self.folders.socket.clone(), port }
     }
 
     pub(super) fn log_tail(&self) -> String {
@@ -115,7 +119,7 @@ impl LocalServer {
         let path = self.installation.program("pg_restore");
         // As ourselves and not as the server's user, who need not be able to read the dump.
         let output = libpq::forget(&mut Command::new(&path))
-            .args(["-h", &self.folders.socket.display().to_string(), "-p", &PORT.to_string(), "-U", USER])
+            .args(["-h", &self.folders.socket.display().to_string(), "-p", &postgres::PORT.to_string(), "-U", USER])
             .args(arguments)
             .arg(dump)
             .stdin(Stdio::null())
@@ -144,9 +148,17 @@ impl LocalServer {
         flushed.flatten().map_err(ServerError::file(&self.folders.home))
     }
 
+    /// The signal that ends it without a checkpoint, which nothing here is worth: SIGQUIT is PostgreSQL's immediate shutdown,
+    /// which ends its children too; MySQL has no children, and takes its time for every signal that it can catch.
+    fn stop_signal(&self) -> Signal {
+        match self.installation.engine {
+            Engine::Postgres => Signal::SIGQUIT,
+            Engine::Mysql | Engine::Mariadb => Signal::SIGKILL,
+        }
+    }
+
     pub(super) async fn stop(mut self) -> Result<(), ServerError> {
-        // SIGQUIT is PostgreSQL's immediate shutdown: nothing here is worth a checkpoint.
-        let _ = kill(self.pid, Signal::SIGQUIT);
+        let _ = kill(self.pid, self.stop_signal());
         if tokio::time::timeout(STOP_LIMIT, self.process().wait()).await.is_err() {
             let _ = self.process().kill().await;
             processes::end_those_in(&self.folders.home);
@@ -157,13 +169,13 @@ impl LocalServer {
 
 impl Drop for LocalServer {
     fn drop(&mut self) {
-        // Killing the postmaster alone would leave its children writing into folders that are being removed: it is
+        // Killing PostgreSQL's postmaster alone would leave its children writing into folders that are being removed: it is
         // asked to end them, and killed only if it does not.
         let began = Instant::now();
-        let pid = self.pid;
+        let (pid, signal) = (self.pid, self.stop_signal());
         let mut running = || matches!(self.process().try_wait(), Ok(None));
         if running() {
-            let _ = kill(pid, Signal::SIGQUIT);
+            let _ = kill(pid, signal);
             while running() && began.elapsed() < STOP_LIMIT {
                 std::thread::sleep(Duration::from_millis(5));
             }
@@ -172,20 +184,22 @@ impl Drop for LocalServer {
 }
 
 fn choose(wish: &ServerWish) -> Result<Installation, ServerError> {
-    let found = binaries::installations();
+    let engine = wish.engine;
+    let found = binaries::installations(engine);
     let Some(newest) = found.first() else {
-        return Err(ServerError::NoBinaries { looked_in: binaries::places() });
+        return Err(ServerError::NoBinaries { engine, looked_in: binaries::places(engine) });
     };
     let Some(wished) = &wish.version else { return Ok(newest.clone()) };
-    let fits = |installation: &&Installation| installation.version == *wished || installation.major() == wished;
+    let fits = |installation: &&Installation| installation.is_version(wished);
     found.iter().find(fits).cloned().ok_or_else(|| ServerError::NoSuchVersion {
+        engine,
         wished: wished.clone(),
         found: found.iter().map(|installation| installation.version.as_str()).collect::<Vec<_>>().join(", "),
     })
 }
 
 /// A program of the server's, run as the server's user and in a folder that this user can enter.
-fn program(path: &Path, user: Option<&ServerUser>) -> Command {
+pub(super) fn program(path: &Path, user: Option<&ServerUser>) -> Command {
     let mut command = Command::new(path);
     command.current_dir("/");
     libpq::forget(&mut command);
@@ -195,12 +209,12 @@ fn program(path: &Path, user: Option<&ServerUser>) -> Command {
     command
 }
 
-/// The user that servers run as, where that is not ourselves.
-pub fn runs_as() -> Option<String> {
-    ServerUser::drop_to().map(|user| user.name)
+/// The user that servers of an engine run as, where that is not ourselves.
+pub fn runs_as(engine: Engine) -> Option<String> {
+    ServerUser::drop_to(engine).map(|user| user.name)
 }
 
-/// Where data folders of running servers are, and what `initdb` made.
+/// Where data folders of running servers are, and fresh ones.
 pub fn kept_in() -> PathBuf {
     cache_folder()
 }

@@ -10,6 +10,8 @@ use nix::sys::signal::kill;
 use nix::unistd::{Pid, Uid, User};
 use serde::{Deserialize, Serialize};
 
+use crate::scenario::Engine;
+
 /// The process that owns a server, a container or a folder.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Owner {
@@ -67,8 +69,8 @@ fn host() -> String {
     format!("{name}:{}", boot.trim())
 }
 
-/// The user that servers run as: nobody changes when we are not root; as root, which PostgreSQL refuses to run as,
-/// the system's `postgres` user, else `nobody`.
+/// The user that servers run as: nobody changes when we are not root; as root, which every engine refuses to run as,
+/// the system's user for that engine, else `nobody`.
 #[derive(Debug, Clone)]
 pub(crate) struct ServerUser {
     /// Its name.
@@ -80,12 +82,20 @@ pub(crate) struct ServerUser {
 }
 
 impl ServerUser {
+    /// The names that it may have, the best first.
+    pub(crate) fn names(engine: Engine) -> [&'static str; 2] {
+        match engine {
+            Engine::Postgres => ["postgres", "nobody"],
+            Engine::Mysql | Engine::Mariadb => ["mysql", "nobody"],
+        }
+    }
+
     /// `None` when servers run as ourselves.
-    pub(crate) fn drop_to() -> Option<Self> {
+    pub(crate) fn drop_to(engine: Engine) -> Option<Self> {
         if !Uid::effective().is_root() {
             return None;
         }
-        ["postgres", "nobody"].iter().find_map(|name| {
+        Self::names(engine).iter().find_map(|name| {
             let user = User::from_name(name).ok().flatten()?;
             Some(Self { name: user.name, uid: user.uid.as_raw(), gid: user.gid.as_raw() })
         })

@@ -9,8 +9,8 @@ use std::path::Path;
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 
-/// Ends the processes that work in a folder: PostgreSQL's all work in their data folder, and those that compute do not
-/// notice that their postmaster is gone.
+/// Ends the processes that work in a folder: servers of every engine work in their data folder (seen on MySQL 9.7 and
+/// MariaDB 10.11 too), and those of PostgreSQL that compute do not notice that their postmaster is gone.
 pub(crate) fn end_those_in(folder: &Path) {
     // The kernel's own name of the folder, which is what the links in /proc say.
     let Ok(folder) = folder.canonicalize() else { return };

@@ -52,7 +52,7 @@ fn unowned(home: &Path) -> Option<String> {
     Some(format!("folder of process {pid} in {}", home.display()))
 }
 
-/// Removes folders in which `initdb` was interrupted: no `initdb` takes an hour.
+/// Removes folders in which the making of a data folder was interrupted: none takes an hour.
 fn sweep_templates() {
     let old = |entry: &fs::DirEntry| {
         let age = entry.metadata().and_then(|data| data.modified()).ok().and_then(|made| made.elapsed().ok());

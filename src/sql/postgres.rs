@@ -14,19 +14,8 @@ pub mod transaction;
 
 use thiserror::Error;
 
-use super::Statement;
-use scanner::{Item, LineComment, MetaCommand, ScanError, Scanner};
-
-/// A whole script, taken apart.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Script {
-    /// Its statements, those of `COPY … FROM STDIN` with their data.
-    pub statements: Vec<Statement>,
-    /// Lines of psql's own, which the server does not know.
-    pub metas: Vec<MetaCommand>,
-    /// Its `--` comments, wherever they stand.
-    pub comments: Vec<LineComment>,
-}
+use super::{MetaCommand, Script, Statement};
+use scanner::{Item, ScanError, Scanner};
 
 /// Why a script could not be split.
 #[derive(Debug, Error)]

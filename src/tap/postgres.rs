@@ -281,7 +281,7 @@ fn garbled(error: impl std::fmt::Display) -> RelayError {
 
 /// The fields of an error message (manual, 54.8 "Error and Notice Message Fields").
 fn sql_error(mut body: &[u8]) -> SqlError {
-    let mut error = SqlError { sqlstate: String::new(), message: String::new(), detail: None };
+    let mut error = SqlError::default();
     while let [field, rest @ ..] = body {
         if *field == 0 {
             break;

@@ -49,7 +49,7 @@ fn unobserved(run: &Run, migration: &Migration) -> Vec<String> {
         })
         .collect();
     for blocking in migration.blocking.iter().filter(|seen| table::before(run, &seen.table).in_use()) {
-        let limit = limit::of_table(&run.limits, &blocking.table);
+        let limit = limit::of_table(run, &blocking.table);
         let longer = |than| migration.duration_ms.is_none_or(|took| took > than);
         for (who, blocked, limit) in
             [("reads", &blocking.reads, limit.reads_blocked), ("writes", &blocking.writes, limit.writes_blocked)]

@@ -1,7 +1,10 @@
 //! What `blocks-reads` and `blocks-writes` share: the windows that are over the limit, and how they are told.
 
+use std::cmp::Reverse;
+
 use super::{advice, limit, table};
 use crate::run::{Blocking, Blocks, Finding, Lock, Migration, Millis, RewriteKind, Rows, Run, Severity, Statement};
+use crate::scenario::Engine;
 
 /// A stretch of time for which one migration shut somebody out of a table, longer than the limit.
 pub(super) struct Window<'a> {
@@ -24,7 +27,7 @@ pub(super) fn seen(run: &Run) -> impl Iterator<Item = (&Migration, &Blocking)> {
 
 /// The window in which readers were shut out of this table for too long.
 pub(super) fn reads<'a>(run: &Run, migration: &'a Migration, blocking: &'a Blocking) -> Option<Window<'a>> {
-    let limit = limit::of_table(&run.limits, &blocking.table).reads_blocked;
+    let limit = limit::of_table(run, &blocking.table).reads_blocked;
     let held = blocking.reads.held_ms.filter(|held| *held > limit)?;
     let (total, statement) = (blocking.reads.total_ms, blocking.reads.statement);
     Some(Window { migration, blocking, held, total, limit, statement })
@@ -36,7 +39,7 @@ pub(super) fn reads<'a>(run: &Run, migration: &'a Migration, blocking: &'a Block
 /// if it comes on top: writers were shut out for longer than the limit in addition to the readers' time, and a lock
 /// that lets readers pass was itself held for longer than the limit. That lock is then the window.
 pub(super) fn writes<'a>(run: &Run, migration: &'a Migration, blocking: &'a Blocking) -> Option<Window<'a>> {
-    let limit = limit::of_table(&run.limits, &blocking.table).writes_blocked;
+    let limit = limit::of_table(run, &blocking.table).writes_blocked;
     let held = blocking.writes.held_ms.filter(|held| *held > limit)?;
     let (total, statement) = (blocking.writes.total_ms, blocking.writes.statement);
     let whole = Window { migration, blocking, held, total, limit, statement };
@@ -62,34 +65,43 @@ fn locks_on<'a>(statement: &'a Statement, table: &str) -> impl Iterator<Item = &
 }
 
 /// Writes a window down. `whom` begins the sentence (`Reads and writes`).
-pub(super) fn finding(code: &str, whom: &str, who: Blocks, window: &Window<'_>) -> Finding {
+pub(super) fn finding(engine: Engine, code: &str, whom: &str, who: Blocks, window: &Window<'_>) -> Finding {
     let Window { migration, blocking, held, limit, .. } = window;
     let statement = window.statement.and_then(|index| migration.statements.get(index));
-    let lock = statement.and_then(|s| locks_on(s, &blocking.table).find(|lock| lock.blocks.contains(&who)));
+    let locks = statement.into_iter().flat_map(|statement| locks_on(statement, &blocking.table));
+    let lock = locks.filter(|lock| lock.blocks.contains(&who)).min_by_key(|lock| Reverse(lock.held_ms));
     let rows = blocking.rows.map(|rows| format!(" ({})", Rows(rows))).unwrap_or_default();
     let by = match (statement, lock) {
         (Some(statement), Some(lock)) => format!(", by the {} of {}", lock.mode, statement.command),
         (Some(statement), None) => format!(", by {}", statement.command),
         (None, _) => String::new(),
     };
-    let message = format!("{whom} {}{rows} were shut out for {held} (limit {limit}){by}", blocking.table);
+    let felt = stalled(window, who);
+    let waited = felt.map(|felt| format!("; a probe waited {felt}")).unwrap_or_default();
+    let message = format!("{whom} {}{rows} were shut out for {held} (limit {limit}){by}{waited}", blocking.table);
     let mut finding = Finding::new(code, Severity::Error, message)
         .in_migration(migration, window.statement)
         .on_table(&blocking.table)
         .evidence("held_ms", held)
         .evidence("total_ms", window.total)
+        .evidence("stalled_ms", felt)
         .evidence("limit_ms", limit)
         .evidence("rows", blocking.rows);
     if let Some(lock) = lock {
         finding = finding.evidence("lock", &lock.mode).evidence("how", lock.how);
     }
-    finding.help(help(window, statement))
+    finding.help(help(engine, window, statement))
+}
+
+/// What a probe of the second pass waited, if there was one.
+fn stalled(window: &Window<'_>, who: Blocks) -> Option<Millis> {
+    if who == Blocks::Reads { window.blocking.reads.stalled_ms } else { window.blocking.writes.stalled_ms }
 }
 
 /// Advice on the statement that took the lock; or, where it was quick and a later one kept the transaction open, on that.
-fn help(window: &Window<'_>, statement: Option<&Statement>) -> String {
+fn help(engine: Engine, window: &Window<'_>, statement: Option<&Statement>) -> String {
     let Some(statement) = statement else {
-        return "set lock_timeout, keep the transaction short, and retry".to_owned();
+        return advice::bound_the_wait(engine).to_owned();
     };
     match slowest_later(window, statement).filter(|later| later.duration_ms > statement.duration_ms) {
         Some(later) if statement.duration_ms <= window.limit => {
@@ -105,7 +117,7 @@ fn help(window: &Window<'_>, statement: Option<&Statement>) -> String {
                     "locked with {other}, which is rewritten (mostly for a foreign key): what helps there helps here"
                 )
             }
-            None => advice::instead(statement, &window.blocking.table),
+            None => advice::instead(engine, statement, &window.blocking.table),
         },
     }
 }

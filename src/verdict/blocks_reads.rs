@@ -15,17 +15,19 @@ pub(super) const RULE: Rule = Rule {
 };
 
 const EXPLAIN: &str = "\
-A migration held a lock that no SELECT gets past (ACCESS EXCLUSIVE) on a table that is in use,
-for longer than limits.reads_blocked (500 ms by default; [limits.tables] sets it for one table).
+A migration held a lock that no SELECT gets past (ACCESS EXCLUSIVE of PostgreSQL, the metadata
+lock EXCLUSIVE of MySQL and MariaDB) on a table that is in use, for longer than
+limits.reads_blocked (500 ms by default; [limits.table.NAME] sets it for one table).
 
 How it is measured
-  From the moment at which the lock was granted to the end of COMMIT or ROLLBACK, read from
-  pg_locks while the server stood still at the end of each statement. The time for which
-  rehearsal held the server back to look is taken out. The figure is the longest stretch without
-  a gap, so it is what one unlucky query waits. Tables that the migrations made, and tables
-  without rows, count for nobody. ACCESS EXCLUSIVE shuts writers out too: the same window is
-  told once, here, as \"reads and writes\". blocks-writes stands beside it only if writers were
-  shut out for more than their limit on top of that, by a lock that let readers pass.
+  PostgreSQL: from the moment at which the lock was granted to the end of COMMIT or ROLLBACK,
+  read from pg_locks while the server stood still at the end of each statement. MySQL and
+  MariaDB: by the stages of the statement, whose locks are known, to the statement's own end. The
+  time for which rehearsal held the server back to look is taken out. The figure is the longest
+  stretch without a gap, so it is what one unlucky query waits. Tables that the migrations made,
+  and tables without rows, count for nobody. Such a lock shuts writers out too: the same window
+  is told once, here, as \"reads and writes\". blocks-writes stands beside it only if writers
+  were shut out for more than their limit on top of that, by a lock that let readers pass.
 
 Why it hurts in production
   Every query on the table waits, then every connection of the pool waits, then the application
@@ -34,7 +36,7 @@ Why it hurts in production
   comes on top.
 
 What to do instead
-  Bound the wait, and retry:
+  Bound the wait, and retry (MySQL, MariaDB: SET SESSION lock_wait_timeout = 5):
       SET lock_timeout = '2s';
       ALTER TABLE orders ADD COLUMN status text;
   Keep the transaction short: commit right after the statement that takes the lock, and never
@@ -46,7 +48,9 @@ What to do instead
       ALTER TABLE orders VALIDATE CONSTRAINT n;        -- readers and writers go on
       ALTER TABLE orders ALTER COLUMN status SET NOT NULL;
       ALTER TABLE orders DROP CONSTRAINT n;
-  A change of type: see table-rewrite. VACUUM FULL and CLUSTER: use pg_repack or pg_squeeze.
+  A change of type: see table-rewrite, or copy-algorithm. VACUUM FULL and CLUSTER: use pg_repack
+  or pg_squeeze. MySQL swaps the tables of a copy under this lock, and ends each ALTER with it:
+  ask for ALGORITHM=INSTANT, or have gh-ost, pt-online-schema-change or spirit do the work.
 ";
 
 fn judge(run: &Run) -> Vec<Finding> {
@@ -55,7 +59,7 @@ fn judge(run: &Run) -> Vec<Finding> {
         .map(|window| {
             let writes_too = window.blocking.writes.held_ms.is_some_and(|writes| writes >= window.held);
             let whom = if writes_too { "Reads and writes of" } else { "Reads of" };
-            blocking::finding(CODE, whom, Blocks::Reads, &window)
+            blocking::finding(run.engine(), CODE, whom, Blocks::Reads, &window)
         })
         .collect()
 }

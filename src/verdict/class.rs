@@ -4,13 +4,19 @@
 //! one pending migration adds and another takes away counts as gone: the record does not say that it was new.
 //! Additive is what has nothing against it, so it is not known before every migration was applied.
 
+use std::collections::BTreeSet;
+
 use super::table_rewrite::{only_truncates, rewritten};
 use super::{story, table};
-use crate::observe::postgres::lock_mode::LockMode;
-use crate::run::{Class, Finding, Migration, MigrationStatus, QuerySet, RewriteKind, Rows, Run, Statement};
+use crate::run::{
+    Class, Finding, Migration, MigrationStatus, QuerySet, RewriteKind, Rows, Run, Statement, StatementStatus,
+};
 
 /// From how many rows on a change of data counts as work that grows with the table.
 const MANY_ROWS: u64 = 1_000;
+
+/// The locks of a statement that changes rows: of PostgreSQL, and of MySQL and MariaDB.
+const WRITES: [&str; 2] = ["RowExclusiveLock", "SHARED_WRITE"];
 
 /// Findings that say that a limit on blocking or time was exceeded.
 const OVER_LIMIT: [&str; 3] = ["blocks-reads", "blocks-writes", "slow-migration"];
@@ -39,15 +45,25 @@ fn destructive(run: &Run) -> Vec<String> {
             reasons.push(format!("{}{column} is gone after {}{}", gone.table, migration.name, rows(run, &gone.table)));
         }
         for statement in migration.statements.iter().filter(|statement| only_truncates(statement)) {
-            let emptied = statement.rewrites.iter().flatten().filter(|new| new.kind == RewriteKind::Table);
-            let emptied = emptied.filter(|new| table::before(run, &new.relation).in_use());
-            reasons.extend(emptied.map(|new| format!("{} is emptied{}", new.relation, rows(run, &new.relation))));
+            let emptied = emptied(statement).into_iter().filter(|table| table::before(run, table).in_use());
+            reasons.extend(emptied.map(|table| format!("{table} is emptied{}", rows(run, table))));
         }
     }
     let old = story::stories(run, QuerySet::Old);
     let broken = old.iter().filter(|story| story.first_failure().is_some());
     reasons.extend(broken.map(|story| format!("old query `{}` stops working", story.query().name)));
     reasons
+}
+
+/// The tables that a `TRUNCATE` emptied: those that got new storage (PostgreSQL), or those that nobody else could use
+/// meanwhile (MySQL, MariaDB, where it refuses to touch a foreign key's other table).
+fn emptied(statement: &Statement) -> BTreeSet<&str> {
+    if statement.status != StatementStatus::Ok {
+        return BTreeSet::new();
+    }
+    let stored = statement.rewrites.iter().flatten().filter(|new| new.kind == RewriteKind::Table);
+    let locked = statement.locks.iter().flatten().filter(|lock| lock.mode == "EXCLUSIVE");
+    stored.map(|new| new.relation.as_str()).chain(locked.map(|lock| lock.relation.as_str())).collect()
 }
 
 fn slow(run: &Run, findings: &[Finding]) -> Vec<String> {
@@ -82,7 +98,9 @@ fn work(run: &Run, migration: &Migration, statement: &Statement) -> Vec<String> 
         let scans = statement.scans.iter().flatten().filter(|scan| scan.scans > 0 && in_use(&scan.relation));
         reasons.extend(scans.map(|scan| format!("{place} read all of {}{}", scan.relation, rows(run, &scan.relation))));
     }
-    if let Some(touched) = statement.rows.filter(|touched| *touched >= MANY_ROWS && changes_old(run, statement)) {
+    // MySQL counts the rows that an ALTER copied as changed; that was told above.
+    let rows = statement.rows.filter(|_| statement.algorithm.is_none());
+    if let Some(touched) = rows.filter(|touched| *touched >= MANY_ROWS && changes_old(run, statement)) {
         reasons.push(format!("{place} changed {}", Rows(touched)));
     }
     reasons
@@ -99,12 +117,13 @@ fn rows(run: &Run, table: &str) -> String {
 
 /// Whether any part of a message is something else than reading and changing rows.
 fn changes_schema(statement: &Statement) -> bool {
-    const OF_ROWS: [&str; 7] = ["SELECT", "INSERT", "UPDATE", "DELETE", "MERGE", "COPY", "VALUES"];
+    const OF_ROWS: [&str; 9] =
+        ["SELECT", "INSERT", "UPDATE", "DELETE", "MERGE", "COPY", "VALUES", "REPLACE", "LOAD DATA"];
     statement.command.split("; ").any(|command| !OF_ROWS.contains(&command))
 }
 
-/// Whether a statement changed rows of a table that was there before: what fills a new relation did not. Its own lock tells; one that it did not need to
-/// take, since an earlier statement had, tells nothing and counts as a yes.
+/// Whether a statement changed rows of a table that was there before: what fills a new relation did not. Its own lock
+/// tells; one that it did not need to take, since an earlier statement had, tells nothing and counts as a yes.
 fn changes_old(run: &Run, statement: &Statement) -> bool {
     let spares_old =
         |command: &str| command == "SELECT" || command.starts_with("CREATE ") || command.starts_with("REFRESH ");
@@ -112,7 +131,7 @@ fn changes_old(run: &Run, statement: &Statement) -> bool {
         return false;
     }
     let locks = statement.locks.iter().flatten().filter(|lock| lock.table.is_none());
-    let mut written = locks.filter(|lock| lock.mode == LockMode::RowExclusive.as_str()).peekable();
+    let mut written = locks.filter(|lock| WRITES.contains(&lock.mode.as_str())).peekable();
     written.peek().is_none() || written.any(|lock| table::before(run, &lock.relation).existed)
 }
 
@@ -122,9 +141,11 @@ mod tests {
 
     use super::*;
     use crate::observe::postgres::lock_mode::LockMode::RowExclusive;
+    use crate::run::Algorithm::{Copy, Inplace, InplaceRebuild, Instant};
+    use crate::scenario::Engine;
     use crate::verdict::judge;
     use crate::verdict::testing::Said::Same;
-    use crate::verdict::testing::{Facts, GONE, MigrationFacts, StatementFacts, facts, migration, statement};
+    use crate::verdict::testing::{Facts, GONE, MigrationFacts, StatementFacts, facts, facts_on, migration, statement};
 
     fn orders() -> Facts {
         facts().table("public.orders", 5_000_000).table("public.drafts", 0)
@@ -220,6 +241,39 @@ mod tests {
             ("many rows read", statement(1, "SELECT * FROM orders", 9).touched(9_000), Class::Additive),
         ] {
             assert_eq!(of_statement(statement).0, Some(expected), "{claim}");
+        }
+    }
+
+    #[test]
+    fn a_truncate_of_mysql_is_told_by_what_it_locked() {
+        let truncate = |table: &str| {
+            let truncate = statement(1, "TRUNCATE TABLE orders", 3).metadata_lock(table, "EXCLUSIVE", 3);
+            let facts = facts_on(Engine::Mysql).table("orders", 5_000_000).table("drafts", 0);
+            class_of(facts.migration(migration("1").statement(truncate)))
+        };
+        let reason = "orders is emptied (5,000,000 rows)".to_owned();
+        assert_eq!(truncate("orders"), (Some(Class::Destructive), vec![reason]));
+        assert_eq!(truncate("drafts").0, Some(Class::Additive));
+    }
+
+    #[test]
+    fn work_that_grows_with_a_table_of_mysql_makes_it_slow() {
+        let alter = || statement(1, "ALTER TABLE orders MODIFY n BIGINT", 9);
+        let update = || statement(1, "UPDATE orders SET status = 1", 9).touched(9_000);
+        let insert = || statement(1, "INSERT INTO new_one SELECT 1", 9).touched(9_000);
+        for (claim, statement, expected) in [
+            ("a copy", alter().by(Copy).rewrite("orders", 9).touched(5_000_000), Class::Slow),
+            ("a rebuild", alter().by(InplaceRebuild).rewrite("orders", 9), Class::Slow),
+            ("a copy of an empty table", alter().by(Copy).rewrite("drafts", 9), Class::Additive),
+            ("an index", alter().by(Inplace).scan("orders", 5_000_000), Class::Slow),
+            ("a change of the dictionary only", alter().by(Instant), Class::Additive),
+            ("many rows", update().metadata_lock("orders", "SHARED_WRITE", 9), Class::Slow),
+            ("many rows of a new table", insert().metadata_lock("new_one", "SHARED_WRITE", 9), Class::Additive),
+        ] {
+            let facts = facts_on(Engine::Mysql).table("orders", 5_000_000).table("drafts", 0);
+            let (class, reasons) = class_of(facts.migration(migration("1").statement(statement)));
+            assert_eq!(class, Some(expected), "{claim}");
+            assert!(reasons.len() <= 1, "{claim}: {reasons:?}");
         }
     }
 

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use serde::Serialize;
 
-use crate::run::{Finding, Migration, QueryResult, Severity};
+use crate::run::{Finding, Migration, QueryResult, Severity, SqlError};
 
 impl Finding {
     /// A finding with nothing but its sentence.
@@ -50,6 +50,15 @@ impl Finding {
     pub(super) fn evidence(mut self, key: &str, value: impl Serialize) -> Self {
         self.evidence.insert(key.to_owned(), serde_json::to_value(value).unwrap_or_default());
         self
+    }
+
+    /// It rests on this error of the server.
+    pub(super) fn on_error(self, error: Option<&SqlError>) -> Self {
+        let finding = self.evidence("sqlstate", error.map(|error| &error.sqlstate));
+        match error.and_then(|error| error.code) {
+            Some(code) => finding.evidence("code", code),
+            None => finding,
+        }
     }
 
     /// What to do instead.

@@ -1,7 +1,9 @@
 //! `fails-on-data`: a migration failed because of the rows that it met.
 
+use super::cause::Cause;
 use super::{Rule, failure};
 use crate::run::{Finding, Run, Severity};
+use crate::scenario::Engine;
 
 const CODE: &str = "fails-on-data";
 
@@ -15,9 +17,10 @@ pub(super) const RULE: Rule = Rule {
 };
 
 const EXPLAIN: &str = "\
-A statement of a pending migration was refused by the server because of the data: SQLSTATE class
-22 (a value that does not fit or cannot be converted) or 23 (NOT NULL, unique, foreign key,
-check). It would work on an empty database, which is why no test found it.
+A statement of a pending migration was refused by the server because of the data: a value that
+does not fit or cannot be converted, NOT NULL, unique, foreign key, check (PostgreSQL: SQLSTATE
+class 22 or 23; MySQL and MariaDB: 1062, 1138, 1265, 1406, 1452, 3819 and their kin). It would
+work on an empty database, which is why no test found it.
 
 How it is measured
   The migration ran against the snapshot, and the server's own error is kept word for word.
@@ -27,7 +30,7 @@ How it is measured
 Why it hurts in production
   The deploy stops half-way. What the transaction did is undone after all its work, with its
   locks held until then; what ran outside of one stays, such as an invalid index of CREATE INDEX
-  CONCURRENTLY.
+  CONCURRENTLY. With MySQL and MariaDB every schema change before it stays: see half-applied.
 
 What to do instead
   Find the rows first, and mend them in a migration before this one:
@@ -35,7 +38,7 @@ What to do instead
       SELECT o.id FROM orders o LEFT JOIN customers c ON c.id = o.customer_id
         WHERE o.customer_id IS NOT NULL AND c.id IS NULL;  -- foreign key
       UPDATE orders SET status = 'unknown' WHERE status IS NULL AND id BETWEEN 1 AND 10000;
-  Then add the rule for new rows only, mend, and check the old rows last:
+  Then, with PostgreSQL, add the rule for new rows only, mend, and check the old rows last:
       ALTER TABLE orders ADD CONSTRAINT c CHECK (total >= 0) NOT VALID;
       ALTER TABLE orders VALIDATE CONSTRAINT c;
   If the snapshot is to blame, describe the column in [snapshot.table.columns], or restore a
@@ -55,30 +58,39 @@ fn judge(run: &Run) -> Vec<Finding> {
             );
             let finding = Finding::new(CODE, Severity::Error, message)
                 .in_migration(failure.migration, Some(index))
-                .evidence("sqlstate", &error.sqlstate)
+                .on_error(Some(error))
                 .evidence("detail", &error.detail)
                 .evidence("duration_ms", statement.duration_ms);
-            Some(finding.help(help(&error.sqlstate)))
+            Some(finding.help(help(run.engine(), Cause::of(error))))
         })
         .collect()
 }
 
-fn help(sqlstate: &str) -> &'static str {
-    match sqlstate {
-        "23502" => {
+fn help(engine: Engine, cause: Cause) -> &'static str {
+    match (engine, cause) {
+        (Engine::Postgres, Cause::Null) => {
             "backfill the NULLs in batches first; then ADD CHECK (… IS NOT NULL) NOT VALID, VALIDATE, SET NOT NULL"
         }
-        "23503" => {
+        (Engine::Postgres, Cause::ForeignKey) => {
             "find the rows that point nowhere (LEFT JOIN … WHERE … IS NULL) and mend them first; then ADD FOREIGN KEY … \
              NOT VALID and VALIDATE"
         }
-        "23505" => {
+        (Engine::Postgres, Cause::Duplicate) => {
             "find the duplicates (GROUP BY … HAVING count(*) > 1) and mend them first; drop the invalid index that \
              CREATE INDEX CONCURRENTLY leaves behind"
         }
-        "23514" => {
+        (Engine::Postgres, Cause::Check) => {
             "mend the rows that the check refuses first; or ADD CHECK … NOT VALID now and VALIDATE once they are mended"
         }
+        (_, Cause::Null) => "backfill the NULLs in batches in a migration before this one",
+        (_, Cause::ForeignKey) => {
+            "find the rows that point nowhere (LEFT JOIN … WHERE … IS NULL) and mend them in a migration before this one"
+        }
+        (_, Cause::Duplicate) => {
+            "find the duplicates (GROUP BY … HAVING COUNT(*) > 1) and mend them first; letters that differ may be equal to \
+             the column's collation"
+        }
+        (_, Cause::Check) => "find the rows that the check refuses and mend them in a migration before this one",
         _ => "find the rows that this value comes from and mend them in a migration before this one",
     }
 }
@@ -87,12 +99,14 @@ fn help(sqlstate: &str) -> &'static str {
 mod tests {
     use super::*;
     use crate::run::MigrationStatus;
-    use crate::verdict::testing::{Cases, facts, migration, statement};
+    use crate::verdict::testing::{Cases, facts, facts_on, migration, statement};
 
     pub(super) const CASES: Cases = Cases {
         shown: &[
             ("a column has NULLs", || failing("23502")),
             ("a value does not fit", || failing("22001")),
+            ("MySQL found a duplicate", || refused(1062, "23000")),
+            ("MySQL has no SQLSTATE of its own for it", || refused(3819, "HY000")),
             ("the tool ended with a failure of its own after that", || {
                 let refused = statement(1, "CREATE UNIQUE INDEX ON orders (n)", 80).fails("23505", "duplicate key");
                 let rollback = statement(2, "ROLLBACK", 1);
@@ -102,6 +116,7 @@ mod tests {
         ],
         silent: &[
             ("the statement is wrong, whatever the rows", || failing("42703")),
+            ("a column's name is ambiguous, which has the SQLSTATE of a duplicate", || refused(1052, "23000")),
             ("it was a deadlock", || failing("40P01")),
             ("it waited too long for a lock", || failing("55P03")),
             ("it was cancelled", || failing("57014")),
@@ -114,6 +129,19 @@ mod tests {
             }),
         ],
     };
+
+    fn refused(code: u32, sqlstate: &'static str) -> Run {
+        let refused = statement(5, "ALTER TABLE orders ADD UNIQUE (status)", 310).refused(code, sqlstate, "no");
+        facts_on(Engine::Mysql).migration(migration("0002").statement(refused)).run()
+    }
+
+    #[test]
+    fn an_error_of_mysql_is_told_by_its_number() {
+        let found = judge(&refused(1062, "23000"));
+        assert_eq!(found[0].message, "ALTER TABLE failed after 310 ms on the data: no (1062)");
+        assert_eq!((&found[0].evidence["code"], &found[0].evidence["sqlstate"]), (&1062.into(), &"23000".into()));
+        assert!(!found[0].help.contains("CONCURRENTLY"), "{}", found[0].help);
+    }
 
     fn failing(sqlstate: &str) -> Run {
         let refused = statement(5, "ALTER TABLE orders ALTER status SET NOT NULL", 310);

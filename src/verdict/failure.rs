@@ -2,10 +2,19 @@
 //! each failed migration is either `fails-on-data` or `migration-failed` and never both.
 
 use super::blocking::ends_transaction;
-use crate::run::{Migration, MigrationStatus, Run, SqlError, Statement, StatementStatus};
+use super::cause::Cause;
+use crate::run::{Completion, Migration, MigrationStatus, Run, SqlError, Statement, StatementStatus};
 
 /// `in_failed_sql_transaction`: the answer to everything that is sent after a failure, and never its cause.
 const AFTERMATH: &str = "25P02";
+
+/// What the `mysql` client of 9.x asks on connecting, and what every server refuses as not understood (seen on 9.7.4).
+const GREETING: &str = "select $$";
+
+/// Whether a statement is no part of a migration but what a client asks on connecting.
+pub(crate) fn is_greeting(statement: &Statement) -> bool {
+    statement.sql == GREETING
+}
 
 /// A migration that failed, and the statement that made it fail if one did.
 pub(super) struct Failure<'a> {
@@ -14,10 +23,13 @@ pub(super) struct Failure<'a> {
     pub(super) statement: Option<(usize, &'a Statement)>,
 }
 
-/// Every migration that failed.
+/// Every migration that failed. One that was stopped with the run, by whoever interrupted it, by the loss of the server or by
+/// a full disk, has not: only what the server itself refused counts then.
 pub(super) fn failures(run: &Run) -> impl Iterator<Item = Failure<'_>> {
     let failed = run.migrations.iter().filter(|migration| migration.status == MigrationStatus::Failed);
-    failed.map(|migration| Failure { migration, statement: culprit(migration) })
+    let failures = failed.map(|migration| Failure { migration, statement: culprit(migration) });
+    let refused = |failure: &Failure| failure.error().is_some_and(|error| Cause::of(error) != Cause::Storage);
+    failures.filter(move |failure| run.completion == Completion::Complete || refused(failure))
 }
 
 /// The last statement that failed. Where the tool gave an error of its own, it must also be what the tool stumbled
@@ -32,14 +44,14 @@ fn culprit(migration: &Migration) -> Option<(usize, &Statement)> {
 
 fn fails(statement: &Statement) -> bool {
     let aftermath = statement.error.as_ref().is_some_and(|error| error.sqlstate == AFTERMATH);
-    statement.status != StatementStatus::Ok && !aftermath
+    let greeting = statement.status == StatementStatus::Error && is_greeting(statement);
+    statement.status != StatementStatus::Ok && !aftermath && !greeting
 }
 
 /// What the server said, in one sentence: which row or which view it was, it says in the detail.
 pub(super) fn told(error: &SqlError) -> String {
-    let SqlError { sqlstate, message, detail } = error;
-    let detail = detail.as_deref().map(|detail| format!(": {detail}")).unwrap_or_default();
-    format!("{message} ({sqlstate}){detail}")
+    let detail = error.detail.as_deref().map(|detail| format!(": {detail}")).unwrap_or_default();
+    format!("{} ({}){detail}", error.message, error.number())
 }
 
 impl<'a> Failure<'a> {
@@ -48,9 +60,8 @@ impl<'a> Failure<'a> {
         self.statement.and_then(|(_, statement)| statement.error.as_ref())
     }
 
-    /// Whether the rows are to blame: SQLSTATE class 22 (data exception) or 23 (integrity constraint violation), as in
-    /// appendix A of the PostgreSQL manual.
+    /// Whether the rows are to blame.
     pub(super) fn is_on_data(&self) -> bool {
-        self.error().is_some_and(|error| matches!(error.sqlstate.get(..2), Some("22" | "23")))
+        self.error().is_some_and(|error| Cause::of(error).is_data())
     }
 }

@@ -1,6 +1,7 @@
 //! The bare words of a statement, for advice only: what a finding rests on is what the server did, never its text.
 //!
-//! Comments, literals and quoted names are left out, so that a comment about `VACUUM FULL` is not taken for one.
+//! Comments, literals and quoted names are left out, so that a comment about `VACUUM FULL` is not taken for one. `#`
+//! begins a comment only at the head of a line, since it is an operator to PostgreSQL.
 //! Dollar-quoted bodies are not recognised: advice on a function's body is at worst beside the point.
 
 /// The words of a statement in capitals.
@@ -12,11 +13,11 @@ impl Keywords {
         let mut words = Vec::new();
         let mut rest = sql;
         while let Some(first) = rest.chars().next() {
-            let length = if rest.starts_with("--") {
+            let length = if rest.starts_with("--") || first == '#' && heads_line(sql, rest) {
                 rest.find('\n').unwrap_or(rest.len())
             } else if rest.starts_with("/*") {
                 rest.find("*/").map_or(rest.len(), |end| end + 2)
-            } else if first == '\'' || first == '"' {
+            } else if matches!(first, '\'' | '"' | '`') {
                 rest[1..].find(first).map_or(rest.len(), |end| end + 2)
             } else if first.is_alphabetic() || first == '_' {
                 let word = rest.split(|letter: char| !letter.is_alphanumeric() && letter != '_').next().unwrap_or("");
@@ -53,17 +54,26 @@ impl Keywords {
 
 /// The table that an `ALTER TABLE` names, as it is written there: with its schema and its quotes.
 pub(super) fn altered_table(sql: &str) -> Option<&str> {
-    let mut rest = after_word(after_word(sql, "ALTER")?, "TABLE")?;
+    let alter = after_word(sql, "ALTER")?;
+    let alter = ["ONLINE", "IGNORE"].iter().fold(alter, |rest, word| after_word(rest, word).unwrap_or(rest));
+    let mut rest = after_word(alter, "TABLE")?;
     for words in [&["IF", "EXISTS"][..], &["ONLY"]] {
         rest = words.iter().try_fold(rest, |rest, word| after_word(rest, word)).unwrap_or(rest);
     }
     let rest = trim(rest);
     let mut quoted = false;
+    let is_quote = |letter: char| letter == '"' || letter == '`';
     let end = rest.find(|letter: char| {
-        quoted ^= letter == '"';
-        !(quoted || letter == '"' || letter == '.' || letter == '_' || letter == '$' || letter.is_alphanumeric())
+        quoted ^= is_quote(letter);
+        !(quoted || is_quote(letter) || letter == '.' || letter == '_' || letter == '$' || letter.is_alphanumeric())
     });
     Some(&rest[..end.unwrap_or(rest.len())]).filter(|name| !name.is_empty() && !quoted)
+}
+
+/// Whether nothing but blanks stands before `rest` on its line.
+fn heads_line(sql: &str, rest: &str) -> bool {
+    let before = &sql[..sql.len() - rest.len()];
+    before.rsplit('\n').next().is_none_or(|line| line.trim().is_empty())
 }
 
 fn after_word<'a>(sql: &'a str, word: &str) -> Option<&'a str> {
@@ -75,7 +85,7 @@ fn after_word<'a>(sql: &'a str, word: &str) -> Option<&'a str> {
 /// What comes after blanks and comments.
 fn trim(sql: &str) -> &str {
     let rest = sql.trim_start();
-    match (rest.strip_prefix("--"), rest.strip_prefix("/*")) {
+    match (rest.strip_prefix("--").or(rest.strip_prefix('#')), rest.strip_prefix("/*")) {
         (Some(comment), _) => comment.split_once('\n').map_or("", |(_, rest)| trim(rest)),
         (_, Some(comment)) => comment.split_once("*/").map_or("", |(_, rest)| trim(rest)),
         _ => rest,
@@ -95,6 +105,8 @@ mod tests {
             ("ALTER TABLE shop.\"a \"\"b\"\".c\"* ADD n int", Some("shop.\"a \"\"b\"\".c\"")),
             ("-- one\nALTER /* two */ TABLE only_once ADD n int", Some("only_once")),
             ("ALTER TABLE orders", Some("orders")),
+            ("# one\nALTER TABLE `Order Lines` ADD n int", Some("`Order Lines`")),
+            ("ALTER IGNORE TABLE shop.`a``b` ADD n int", Some("shop.`a``b`")),
             ("ALTER TABLE \"orders", None),
             ("ALTER TABLE", None),
             ("ALTER INDEX i RENAME TO j", None),
@@ -113,6 +125,12 @@ mod tests {
         for absent in ["NOT NULL", "VACUUM FULL", "FOREIGN KEY", "LOCK TABLE", "TABLE ALTER"] {
             assert!(!words.has(absent), "{absent}");
         }
+    }
+
+    #[test]
+    fn a_hash_is_a_comment_at_the_head_of_a_line_only() {
+        let words = Keywords::of("# drop it\nSELECT a # b FROM `drop it`");
+        assert!(words.begins("SELECT A B FROM") && !words.has("DROP"));
     }
 
     #[test]

@@ -1,7 +1,9 @@
 //! `migration-failed`: a migration failed, and not because of the rows.
 
+use super::cause::Cause;
 use super::{Rule, failure};
 use crate::run::{Finding, Run, Severity, StatementStatus};
+use crate::scenario::Engine;
 
 const CODE: &str = "migration-failed";
 
@@ -27,7 +29,7 @@ How it is measured
 
 Why it hurts in production
   The same tool would have stopped at the same place, with whatever it had committed by then in
-  place.
+  place: with MySQL and MariaDB every schema change before it (half-applied).
 
 What to do instead
   Run it again once mended. Often the snapshot is not where production is: check
@@ -35,8 +37,11 @@ What to do instead
   names are in the dump. Statements that refuse to run in a transaction (25001, CREATE INDEX
   CONCURRENTLY) go into a file of their own that begins with:
       -- rehearsal: no-transaction
-  A lock_timeout (55P03) is met by trying again, not by a longer one:
-      SET lock_timeout = '2s';
+  A lock_timeout (55P03; 1205 of MySQL) is met by trying again, not by a longer one:
+      SET lock_timeout = '2s';                         -- PostgreSQL
+      SET SESSION lock_wait_timeout = 5;               -- MySQL, MariaDB
+  ALGORITHM=INSTANT or LOCK=NONE that the server refuses (1845, 1846, 4092) has done its work:
+  without it the table would have been copied or rebuilt.
 ";
 
 fn judge(run: &Run) -> Vec<Finding> {
@@ -47,13 +52,17 @@ fn judge(run: &Run) -> Vec<Finding> {
             let finding = Finding::new(CODE, Severity::Error, message(&failure))
                 .in_migration(failure.migration, failure.statement.map(|(index, _)| index))
                 .evidence("tool", &failure.migration.error)
-                .evidence("sqlstate", error.map(|error| &error.sqlstate))
+                .on_error(error)
                 .evidence("detail", error.and_then(|error| error.detail.as_deref()));
-            finding.help(error.map_or(TOOL, |error| help(&error.sqlstate)))
+            let is_lost = failure.statement.is_some_and(|(_, statement)| statement.status == StatementStatus::Lost);
+            let unsaid = if is_lost { LOST } else { TOOL };
+            finding.help(error.map_or(unsaid, |error| help(run.engine(), Cause::of(error))))
         })
         .collect()
 }
 
+const LOST: &str = "see whether it waited for a lock that another session of the migration holds; else split the work, or \
+                    give it longer ([migrations] timeout)";
 const TOOL: &str = "the log of the tool may say more; mend it and rehearse again";
 
 fn message(failure: &failure::Failure<'_>) -> String {
@@ -73,18 +82,34 @@ fn message(failure: &failure::Failure<'_>) -> String {
     }
 }
 
-fn help(sqlstate: &str) -> &'static str {
-    match sqlstate {
-        "25001" => "put it in a file of its own that begins with `-- rehearsal: no-transaction`",
-        "55P03" => "another session of the migration holds the lock: see which, or retry with a short lock_timeout",
-        "57014" => "it was cancelled: raise the timeout of the migration, or split the work into batches",
-        "42P07" | "42701" | "42710" => {
+fn help(engine: Engine, cause: Cause) -> &'static str {
+    match (engine, cause) {
+        (_, Cause::InTransaction) => "put it in a file of its own that begins with `-- rehearsal: no-transaction`",
+        (Engine::Postgres, Cause::LockTimeout) => {
+            "another session of the migration holds the lock: see which, or retry with a short lock_timeout"
+        }
+        (_, Cause::LockTimeout) => {
+            "another session of the migration holds the lock: see which, or retry with a short lock_wait_timeout"
+        }
+        (_, Cause::Cancelled) => "it was cancelled: raise the timeout of the migration, or split the work into batches",
+        (_, Cause::Guard) => {
+            "the guard did its work: without ALGORITHM or LOCK the table would be copied or rebuilt; leave it to gh-ost, \
+             pt-online-schema-change or spirit, or allow it in a quiet hour"
+        }
+        (_, Cause::Exists) => {
             "it is there already: check migrations.applied_through, or make the statement IF NOT EXISTS"
         }
-        "42P01" | "42703" | "42704" | "3F000" => {
+        (_, Cause::NoTable | Cause::NoColumn | Cause::NoRoutine) => {
             "it is misspelt, or not in the snapshot: check migrations.applied_through and what the dump leaves out"
         }
-        "42501" => "the role of the rehearsal may not do this: check who owns the objects of the dump",
+        (_, Cause::Storage) => {
+            "the server could not write, mostly since its disk is full: a copy of the table needs as much room again; free \
+             space where the scratch server keeps its data, or rehearse fewer rows (--rows-scale)"
+        }
+        (_, Cause::Privilege) => "the role of the rehearsal may not do this: check who owns the objects of the dump",
+        (Engine::Mysql | Engine::Mariadb, Cause::Syntax) => {
+            "mend the statement and rehearse again; a routine whose body was cut at a `;` needs DELIMITER around it"
+        }
         _ => "mend the statement and rehearse again",
     }
 }
@@ -92,8 +117,8 @@ fn help(sqlstate: &str) -> &'static str {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::run::MigrationStatus;
-    use crate::verdict::testing::{Cases, facts, migration, statement};
+    use crate::run::{Completion, MigrationStatus};
+    use crate::verdict::testing::{Cases, facts, facts_on, migration, statement};
 
     pub(super) const CASES: Cases = Cases {
         shown: &[
@@ -112,6 +137,37 @@ mod tests {
     fn failing(sqlstate: &str) -> Run {
         let refused = statement(5, "ALTER TABLE orders DROP COLUMN status", 2);
         facts().migration(migration("0002").statement(refused.fails(sqlstate, "no"))).run()
+    }
+
+    #[test]
+    fn a_guard_that_refused_is_told_as_one() {
+        let alter = statement(5, "ALTER TABLE orders ADD k INT, ALGORITHM=INSTANT", 2);
+        let refused = alter.refused(4092, "HY000", "Maximum row versions reached for table rehearsal/orders");
+        let found = judge(&facts_on(Engine::Mysql).migration(migration("0002").statement(refused)).run());
+        assert!(found[0].help.starts_with("the guard did its work"), "{}", found[0].help);
+        assert!(found[0].message.ends_with("orders (4092)"), "{}", found[0].message);
+    }
+
+    #[test]
+    fn what_was_stopped_with_the_run_has_not_failed() {
+        for completion in [Completion::Interrupted, Completion::Failed("the server is gone".to_owned())] {
+            let mut run = lost();
+            run.completion = completion.clone();
+            assert_eq!(judge(&run), []);
+            for (sqlstate, found) in [("42703", 1), ("53100", 0)] {
+                let mut refused = failing(sqlstate);
+                refused.completion = completion.clone();
+                assert_eq!(judge(&refused).len(), found, "the server had said why: {sqlstate}");
+            }
+        }
+    }
+
+    #[test]
+    fn what_the_mysql_client_tries_on_connecting_is_never_to_blame() {
+        let greeting = statement(1, "select $$", 1).refused(1064, "42000", "You have an error in your SQL syntax");
+        let failed = migration("0002").statement(greeting).failed_with("it ended with exit status: 1");
+        let found = judge(&facts_on(Engine::Mysql).migration(failed).run());
+        assert_eq!(found[0].message, "0002_change.sql failed: it ended with exit status: 1");
     }
 
     fn lost() -> Run {

@@ -41,12 +41,12 @@ fn judge(run: &Run) -> Vec<Finding> {
         .filter(|result| story::fails(result))
         .map(|result| {
             let error = result.error.as_ref();
-            let why = error.map(|error| format!(": {} ({})", error.message, error.sqlstate)).unwrap_or_default();
+            let why = error.map(|error| format!(": {} ({})", error.message, error.number())).unwrap_or_default();
             let message = format!("new query `{}` fails after the migrations{why}", result.name);
             Finding::new(CODE, Severity::Error, message)
                 .of_query(result, story::migration_of(run, result))
                 .evidence("at", &result.at)
-                .evidence("sqlstate", error.map(|error| &error.sqlstate))
+                .on_error(error)
                 .help("add what it needs to the migrations, or mend the query: the new version cannot be deployed so")
         })
         .collect()

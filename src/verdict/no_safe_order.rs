@@ -38,7 +38,7 @@ What to do instead
       ALTER TABLE orders DROP COLUMN status;
   A rename is such a change too. For a table, a view of the old name makes it one step:
       BEGIN; ALTER TABLE orders RENAME TO purchases;
-      CREATE VIEW orders AS SELECT * FROM purchases; COMMIT;
+      CREATE VIEW orders AS SELECT * FROM purchases; COMMIT;   -- one transaction in PostgreSQL only
 ";
 
 fn judge(run: &Run) -> Vec<Finding> {

@@ -1,5 +1,6 @@
 //! `old-query-breaks`: a query of the running application fails once a migration is there.
 
+use super::cause::Cause;
 use super::{Rule, story};
 use crate::run::{Finding, QuerySet, Run, Session, Severity};
 
@@ -38,7 +39,7 @@ What to do instead
   A table that gets another name leaves a view of the old name behind, which takes writes as
   well:
       BEGIN; ALTER TABLE orders RENAME TO purchases;
-      CREATE VIEW orders AS SELECT * FROM purchases; COMMIT;
+      CREATE VIEW orders AS SELECT * FROM purchases; COMMIT;   -- one transaction in PostgreSQL only
   A new NOT NULL column needs a default for as long as something inserts without it:
       ALTER TABLE orders ADD COLUMN status text NOT NULL DEFAULT 'new';
 ";
@@ -50,32 +51,33 @@ fn judge(run: &Run) -> Vec<Finding> {
         .filter_map(|story| {
             let failure = story.first_failure()?;
             let error = failure.error.as_ref();
-            let why = error.map(|error| format!(": {} ({})", error.message, error.sqlstate)).unwrap_or_default();
+            let why = error.map(|error| format!(": {} ({})", error.message, error.number())).unwrap_or_default();
             let works_after = story.after(Session::Fresh).map(|last| !story::fails(last));
             let again = if works_after == Some(true) { "; it works again after the last one" } else { "" };
             let message = format!("old query `{}` fails {}{why}{again}", failure.name, story::point(run, failure));
-            let sqlstate = error.map(|error| error.sqlstate.as_str());
             let finding = Finding::new(CODE, Severity::Error, message)
                 .of_query(failure, story::migration_of(run, failure))
                 .evidence("at", &failure.at)
-                .evidence("sqlstate", sqlstate)
+                .on_error(error)
                 .evidence("works_after", works_after);
-            Some(finding.help(help(sqlstate.unwrap_or_default())))
+            Some(finding.help(help(error.map_or(Cause::Other, Cause::of))))
         })
         .collect()
 }
 
-fn help(sqlstate: &str) -> &'static str {
-    match sqlstate {
-        "42703" => "keep the column until no old version runs; drop it in a later migration, after the deploy",
-        "42P01" | "3F000" => "keep the table, or leave a view of the old name behind, until no old version runs",
-        "42883" | "42704" => "keep the function or type until no old version runs",
-        "23502" => "give the column a DEFAULT until every running version writes it, and add NOT NULL afterwards",
-        "23503" | "23505" | "23514" | "23P01" => {
-            "add the constraint once every running version keeps it; until then NOT VALID does not help, since new rows are checked"
+fn help(cause: Cause) -> &'static str {
+    match cause {
+        Cause::NoColumn => "keep the column until no old version runs; drop it in a later migration, after the deploy",
+        Cause::NoTable => "keep the table, or leave a view of the old name behind, until no old version runs",
+        Cause::NoRoutine => "keep the function or type until no old version runs",
+        Cause::Null | Cause::NoDefault => {
+            "give the column a DEFAULT until every running version writes it, and add NOT NULL afterwards"
         }
-        "42P10" => "keep the unique index that ON CONFLICT names until no old version runs",
-        "42501" => "grant the application's role what it needs on what is new",
+        Cause::ForeignKey | Cause::Duplicate | Cause::Check | Cause::Exclusion => {
+            "add the constraint once every running version keeps it: new rows are checked from the first moment on"
+        }
+        Cause::NoUniqueIndex => "keep the unique index that ON CONFLICT names until no old version runs",
+        Cause::Privilege => "grant the application's role what it needs on what is new",
         _ => "split the change: expand, deploy the new version, and contract once no old version runs",
     }
 }

@@ -27,7 +27,8 @@ How it is measured
 
 Why it hurts in production
   Nothing fails, so nothing warns: a driver that reads columns by position, or an int that
-  becomes a bigint, a sum over fewer rows, an export with another value in it.
+  becomes a bigint, a sum over fewer rows, an export with another value in it. With MySQL another
+  collation is enough: a login that is looked up in other capitals is no longer found.
 
 What to do instead
   If it is what the migration is for, nothing; say so in [expect] of a scenario. If not, name
@@ -80,6 +81,7 @@ fn words(change: &Change) -> String {
         Change::ColumnOrder => "columns in another order".to_owned(),
         Change::Rows { before, after } => format!("{} rows, before {}", Count(*after), Count(*before)),
         Change::Content => "other values".to_owned(),
+        Change::RowOrder => "rows in another order".to_owned(),
     }
 }
 

@@ -27,7 +27,9 @@ Why it hurts in production
   \"cached plan must not change result type\" (0A000) on every request that meets an old
   connection, until the last of them is closed. ADD COLUMN is enough for SELECT * and RETURNING
   *; a change of type, even varchar(20) to varchar(50), for any query that returns the column.
-  In a transaction the error undoes the whole of it, so a driver cannot just prepare again.
+  In a transaction the error undoes the whole of it, so a driver cannot just prepare again. MySQL
+  and MariaDB prepare again by themselves, so there it is rare: 1615 (\"needs to be re-prepared\"),
+  or a driver that counted on the columns it was told of first.
 
 What to do instead
   Name the columns, and a new one changes nothing for the statement:
@@ -57,7 +59,7 @@ fn finding(story: &story::Story<'_>) -> Option<Finding> {
     let mut failing = story.later(Session::Pooled).filter(|result| story::fails(result));
     let (broken, fresh) = failing.find_map(|result| Some((result, works_fresh(&result.at)?)))?;
     let error = broken.error.as_ref();
-    let why = error.map(|error| format!(": {} ({})", error.message, error.sqlstate)).unwrap_or_default();
+    let why = error.map(|error| format!(": {} ({})", error.message, error.number())).unwrap_or_default();
     let set = if broken.set == QuerySet::Old { "old" } else { "new" };
     let message = format!(
         "{set} query `{}` fails {} where it was prepared before, and works on a new connection{why}",
@@ -67,7 +69,7 @@ fn finding(story: &story::Story<'_>) -> Option<Finding> {
     let finding = Finding::new(CODE, Severity::Warning, message)
         .of_query(broken, story::migration_of(run, broken))
         .evidence("at", &broken.at)
-        .evidence("sqlstate", error.map(|error| &error.sqlstate));
+        .on_error(error);
     let retyped = fresh.changes.iter().any(|change| matches!(change, Change::ColumnType { .. }));
     Some(finding.help(if retyped { REOPEN } else { NAME_COLUMNS }))
 }

@@ -21,21 +21,23 @@ out or not.
 How it is measured
   From its first statement to the end of its last one, without the time for which rehearsal held
   the server back. Waits of the migration tool between two statements are part of it. The figure
-  belongs to this machine and this amount of data; what repeats exactly is the WAL and the pages
-  in the record.
+  belongs to this machine and this amount of data; what repeats exactly is the log (WAL, redo and
+  binary log) and the pages in the record.
 
 Why it hurts in production
   A deploy that waits for it waits that long, pipelines and their time-outs give up half-way,
   and an open transaction keeps VACUUM from removing dead rows of every table for as long as it
-  lasts.
+  lasts (MySQL keeps old row versions as long). A MySQL replica applies the same statement after
+  the source has ended it, and is behind by as much.
 
 What to do instead
   Take long work on data out of the migration and run it in batches beside the application, each
   in a transaction of its own, from a job that can be stopped and resumed:
       UPDATE orders SET status = 'new' WHERE id > 20000 AND id <= 30000 AND status IS NULL;
-  Build indexes with CREATE INDEX CONCURRENTLY in a step of their own. For a big table, raise
-  maintenance_work_mem for the session that builds them:
-      SET maintenance_work_mem = '1GB';
+  Build indexes in a step of their own (CREATE INDEX CONCURRENTLY; ALGORITHM=INPLACE, LOCK=NONE).
+  For a big table, give the session that builds them more memory:
+      SET maintenance_work_mem = '1GB';                -- PostgreSQL
+      SET SESSION innodb_ddl_buffer_size = 1073741824; -- MySQL
 ";
 
 fn judge(run: &Run) -> Vec<Finding> {

@@ -1,7 +1,7 @@
 //! `table-rewrite`: a table in use was given new storage, row by row.
 
 use super::{Rule, advice, limit, table};
-use crate::run::{Bytes, Finding, Migration, Rewrite, RewriteKind, Rows, Run, Severity, Statement};
+use crate::run::{Algorithm, Bytes, Finding, Migration, Rewrite, RewriteKind, Rows, Run, Severity, Statement};
 
 const CODE: &str = "table-rewrite";
 
@@ -18,7 +18,8 @@ const EXPLAIN: &str = "\
 A statement gave a table that held rows new storage: every row was copied and every index built
 anew, mostly under a lock that nobody gets past. From limits.rewrite_rows rows on (10,000 by
 default) it is an error; below, a warning, since the time grows with the table and production
-may be larger.
+may be larger. With MySQL and MariaDB it is told as copy-algorithm or rebuild, which differ in
+whom they shut out; as table-rewrite only where the way it was done could not be told.
 
 How it is measured
   By the storage file of each relation (pg_relation_filenode) before and after the statement,
@@ -51,7 +52,10 @@ fn judge(run: &Run) -> Vec<Finding> {
     let mut found = Vec::new();
     for migration in &run.migrations {
         for (index, statement) in migration.statements.iter().enumerate() {
-            found.extend(rewritten(run, statement).map(|rewrite| finding(run, migration, index, rewrite)));
+            // Told by the findings that know how it was done.
+            let told = matches!(statement.algorithm, Some(Algorithm::Copy | Algorithm::InplaceRebuild));
+            let rewritten = rewritten(run, statement).filter(|_| !told);
+            found.extend(rewritten.map(|rewrite| finding(run, migration, index, rewrite)));
         }
     }
     found
@@ -72,7 +76,7 @@ fn finding(run: &Run, migration: &Migration, index: usize, rewrite: &Rewrite) ->
     let statement = &migration.statements[index];
     let table = &rewrite.relation;
     let rows = table::before(run, table).rows;
-    let limit = limit::of_table(&run.limits, table).rewrite_rows;
+    let limit = limit::of_table(run, table).rewrite_rows;
     let severity = if rows.is_some_and(|rows| rows < limit) { Severity::Warning } else { Severity::Error };
     let of_rows = rows.map(|rows| format!(" ({})", Rows(rows))).unwrap_or_default();
     let (parts, bytes) = (parts(statement, table), new_storage(statement, table));
@@ -87,8 +91,8 @@ fn finding(run: &Run, migration: &Migration, index: usize, rewrite: &Rewrite) ->
         .evidence("bytes", bytes)
         .evidence("parts", parts)
         .evidence("duration_ms", statement.duration_ms)
-        .evidence("wal_bytes", statement.counters.wal_bytes)
-        .help(advice::instead(statement, table))
+        .evidence("wal_bytes", statement.counters.wal_bytes.flatten())
+        .help(advice::instead(run.engine(), statement, table))
 }
 
 /// The table, its indexes and its TOAST table, as far as a statement wrote them anew.
@@ -106,12 +110,14 @@ pub(crate) fn new_storage(statement: &Statement, table: &str) -> Option<u64> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::verdict::testing::{Cases, Facts, facts, migration, statement};
+    use crate::scenario::Engine;
+    use crate::verdict::testing::{Cases, Facts, facts, facts_on, migration, statement};
 
     pub(super) const CASES: Cases = Cases {
         shown: &[
             ("an ALTER TYPE copied 5 million rows", || rewriting("ALTER TABLE orders ALTER id TYPE bigint").run()),
             ("the table is small", || rewriting("VACUUM FULL orders").with(|run| rows(run, Some(3))).run()),
+            ("nobody knows how MySQL did it", || by_mysql(None)),
             ("nobody knows how many rows there are", || {
                 rewriting("VACUUM FULL orders").with(|run| rows(run, None)).run()
             }),
@@ -127,6 +133,7 @@ mod tests {
                 let reindex = reindex.rebuild("public.orders_pkey", "public.orders", 9_000_000);
                 facts().table("public.orders", 5_000_000).migration(migration("0004").statement(reindex)).run()
             }),
+            ("it was copied by MySQL, which copy-algorithm tells", || by_mysql(Some(Algorithm::Copy))),
             ("the catalogs could not be read", || {
                 rewriting("VACUUM FULL orders").with(|run| run.migrations[0].statements[0].rewrites = None).run()
             }),
@@ -140,6 +147,12 @@ mod tests {
             9_000_000,
         );
         facts().table("public.orders", 5_000_000).migration(migration("0004").statement(rewrite))
+    }
+
+    fn by_mysql(algorithm: Option<Algorithm>) -> Run {
+        let alter = statement(2, "ALTER TABLE orders FORCE", 2_310).rewrite("orders", 9_000_000);
+        let alter = alter.with(|statement| statement.algorithm = algorithm);
+        facts_on(Engine::Mysql).table("orders", 5_000_000).migration(migration("0004").statement(alter)).run()
     }
 
     fn snapshot(run: &mut Run) -> &mut Vec<crate::run::TableFacts> {

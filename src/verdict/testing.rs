@@ -1,4 +1,7 @@
-//! Facts for tests, in few words: a run, its migrations and their statements, and what old and new queries said.
+//! Facts for tests, in few words: a run, its migrations and their statements, and what old and new queries said. What only
+//! MySQL and MariaDB have is in `testing/mysql.rs`.
+
+mod mysql;
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -11,6 +14,8 @@ use crate::run::{
     ServerFacts, Session, SnapshotFacts, SqlError, Statement, StatementStatus, TableFacts,
 };
 use crate::scenario::{Engine, Limits};
+
+pub(crate) use mysql::facts_on;
 
 /// A claim that completes "although …", and the run that it is about.
 pub(crate) type Case = (&'static str, fn() -> Run);
@@ -62,6 +67,7 @@ pub(crate) fn facts() -> Facts {
         verdict: None,
         limits: Limits::default(),
         overhead: Overhead {
+            noise_floor_ms: None,
             per_statement_ms: Some(ms(2)),
             held_back_ms: Some(ms(6)),
             sampler_ms: None,
@@ -161,7 +167,7 @@ pub(crate) enum Said {
 pub(crate) const GONE: Said = Said::Fails("42703", "column \"status\" does not exist");
 
 fn error(sqlstate: &str, message: &str) -> SqlError {
-    SqlError { sqlstate: sqlstate.to_owned(), message: message.to_owned(), detail: None }
+    SqlError { sqlstate: sqlstate.to_owned(), message: message.to_owned(), ..SqlError::default() }
 }
 
 /// A migration that was applied and did nothing yet.
@@ -176,6 +182,7 @@ pub(crate) fn migration(id: &str) -> MigrationFacts {
         statements: Vec::new(),
         blocking: Vec::new(),
         removed: Vec::new(),
+        half_applied: None,
     })
 }
 
@@ -266,6 +273,10 @@ pub(crate) fn statement(line: u32, sql: &str, millis: u64) -> StatementFacts {
         locks: Some(Vec::new()),
         rewrites: Some(Vec::new()),
         scans: Some(Vec::new()),
+        algorithm: None,
+        row_versions: None,
+        lock_wait_timeout_s: None,
+        implicit_commit: false,
         counters: Counters::default(),
     })
 }

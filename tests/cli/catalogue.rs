@@ -72,14 +72,43 @@ fn check_tells_what_is_wrong_with_one_scenario_and_shows_the_others() {
     assert!(checked.stderr.contains("did you mean `restore`?"), "{}", checked.stderr);
 }
 
-#[test]
-fn every_scenario_of_the_catalogue_comes_out_as_it_expects() {
-    let catalogue = concat!(env!("CARGO_MANIFEST_DIR"), "/scenarios");
-    let ended = Sandbox::shop().run(&["run", catalogue, "--provider", "local"]).expect(0);
+/// The catalogue below a folder of `scenarios/`, rehearsed: each comes out as it expects, and there are so many at least.
+fn comes_out_as_expected(folder: &str, provider: &str, least: usize) {
+    let catalogue = format!("{}/scenarios/{folder}", env!("CARGO_MANIFEST_DIR"));
+    let ended = Sandbox::shop().run(&["run", &catalogue, "--provider", provider]).expect(0);
     let lines: Vec<&str> = ended.stdout.lines().collect();
-    let (last, scenarios) = lines.split_last().expect("a line for each, and one for all");
-    assert!(scenarios.len() >= 20 && scenarios.iter().all(|line| line.starts_with("ok ")), "{}", ended.stdout);
-    assert_eq!(*last, format!("{0} of {0} ok", scenarios.len()));
+    let (summary, each) = lines.split_last().expect("a line for each, and one for all");
+    assert!(each.len() >= least && each.iter().all(|line| line.starts_with("ok ")), "{}", ended.stdout);
+    assert_eq!(*summary, format!("{0} of {0} ok", each.len()));
+}
+
+#[test]
+fn every_scenario_of_postgresql_comes_out_as_it_expects() {
+    comes_out_as_expected("postgres", "local", 19);
+}
+
+#[test]
+fn every_scenario_of_mysql_comes_out_as_it_expects() {
+    comes_out_as_expected("mysql", "container", 27);
+}
+
+#[test]
+fn every_scenario_of_mariadb_comes_out_as_it_expects_on_a_server_of_this_machine() {
+    comes_out_as_expected("mariadb", "local", 11);
+}
+
+#[test]
+fn every_scenario_of_mariadb_comes_out_as_it_expects_on_the_newest_server() {
+    comes_out_as_expected("mariadb", "container", 11);
+}
+
+#[test]
+fn what_stands_alone_comes_out_as_it_expects_as_well() {
+    for (folder, provider) in [("quickstart", "local"), ("mariadb-11.8", "container")] {
+        let scenario = format!("{}/scenarios/{folder}", env!("CARGO_MANIFEST_DIR"));
+        let ended = Sandbox::shop().run(&["run", &scenario, "--provider", provider]).expect(0);
+        assert!(ended.stderr.ends_with("this is what the scenario expects\n"), "{}", ended.stderr);
+    }
 }
 
 #[test]
@@ -184,14 +213,22 @@ fn doctor_says_what_can_be_used_and_why_not() {
     let sandbox = Sandbox::empty().with("none/README", "");
     let both = sandbox.run(&["doctor"]).expect(0).stdout;
     assert!(
-        both.contains("local: usable\n  PostgreSQL ") && both.contains("container: usable, Docker engine "),
+        both.contains("local: usable\n  PostgreSQL ")
+            && both.contains("\n  MariaDB    10.11.")
+            && both.contains("container: usable, Docker engine "),
         "{both}"
     );
     let mut neither = sandbox.command(&["doctor"]);
-    neither.env("REHEARSAL_POSTGRES_BIN", "none").env("DOCKER_HOST", "unix:///nonexistent");
+    for engine in ["POSTGRES", "MYSQL", "MARIADB"] {
+        neither.env(format!("REHEARSAL_{engine}_BIN"), "none");
+    }
+    neither.env("DOCKER_HOST", "unix:///nonexistent");
     assert_snapshot!(ended(&mut neither).expect(3).stdout, @"
-    local: not usable, no server binaries in none (from REHEARSAL_POSTGRES_BIN)
+    local: not usable, no server binaries
+      no PostgreSQL: looked in none (from REHEARSAL_POSTGRES_BIN)
+      no MySQL: looked in none (from REHEARSAL_MYSQL_BIN)
+      no MariaDB: looked in none (from REHEARSAL_MARIADB_BIN)
     container: not usable, no Docker engine answers: failed to initialize a docker client: Socket not found: /nonexistent
-    no scratch server can be started here: install PostgreSQL, or start Docker
+    no scratch server can be started here: install a database server, or start Docker
     ");
 }

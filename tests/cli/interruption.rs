@@ -38,10 +38,10 @@ fn while_the_server_starts() {
 #[test]
 fn while_initdb_runs() {
     let sandbox = Sandbox::shop();
-    std::fs::remove_file(sandbox.path("cache/initdb")).expect("it was linked");
+    std::fs::remove_file(sandbox.path("cache/fresh")).expect("it was linked");
     let mut run = sandbox.start();
     run.until("initdb runs", |sandbox| {
-        let making = sandbox.path("cache/initdb").read_dir().ok()?.next()?.ok()?;
+        let making = sandbox.path("cache/fresh").read_dir().ok()?.next()?.ok()?;
         making.path().join("data/base").exists().then_some(())
     });
     run.signal(Signal::SIGINT);

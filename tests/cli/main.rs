@@ -13,6 +13,7 @@ mod leftovers;
 mod loss;
 mod names;
 mod outputs;
+mod passes;
 mod process;
 mod sandbox;
 mod secrets;

@@ -74,10 +74,10 @@ fn a_file_with_no_statement_is_applied_and_noted() {
 #[test]
 fn a_second_start_takes_the_folder_that_the_first_one_made() {
     let sandbox = Sandbox::shop();
-    std::fs::remove_file(sandbox.path("cache/initdb")).expect("it was linked");
+    std::fs::remove_file(sandbox.path("cache/fresh")).expect("it was linked");
     sandbox.rehearse().expect(0);
     let templates = || -> Vec<_> {
-        let entries = std::fs::read_dir(sandbox.path("cache/initdb")).expect("it was made").flatten();
+        let entries = std::fs::read_dir(sandbox.path("cache/fresh")).expect("it was made").flatten();
         entries.map(|entry| (entry.file_name(), entry.metadata().and_then(|data| data.modified()).ok())).collect()
     };
     let made = templates();

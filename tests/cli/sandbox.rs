@@ -53,10 +53,10 @@ impl Sandbox {
         for folder in ["cache", "tmp"] {
             fs::create_dir(root.path().join(folder)).expect("our own folder");
         }
-        // Fresh from initdb and the same for every test: making it takes a second of each.
-        let shared = std::env::temp_dir().join(format!("rehearsal-tests-{}", nix::unistd::getuid())).join("initdb");
+        // Fresh data folders are the same for every test: making it takes a second of each.
+        let shared = std::env::temp_dir().join(format!("rehearsal-tests-{}", nix::unistd::getuid())).join("fresh");
         fs::create_dir_all(&shared).expect("the temporary folder can be written");
-        symlink(shared, root.path().join("cache/initdb")).expect("our own folder");
+        symlink(shared, root.path().join("cache/fresh")).expect("our own folder");
         Self { root }
     }
 
@@ -149,6 +149,13 @@ impl Sandbox {
         servers.flatten().filter_map(pid_file).filter_map(|text| text.lines().next()?.trim().parse().ok()).collect()
     }
 
+    /// The process ids of the scratch servers of MariaDB and MySQL that run in this sandbox.
+    pub(crate) fn mysqlds(&self) -> Vec<i32> {
+        let sockets = fs::read_dir(self.path("tmp")).into_iter().flatten().flatten();
+        let pid_file = |folder: fs::DirEntry| fs::read_to_string(folder.path().join("mysqld.pid")).ok();
+        sockets.filter_map(pid_file).filter_map(|text| text.trim().parse().ok()).collect()
+    }
+
     /// Asks the local server that runs in this sandbox; `None` while there is none that answers.
     pub(crate) fn psql(&self, sql: &str) -> Option<String> {
         let socket = fs::read_dir(self.path("tmp")).ok()?.flatten().find(|entry| entry.path().is_dir())?;
@@ -165,7 +172,7 @@ impl Sandbox {
             let entries = fs::read_dir(self.path(folder)).into_iter().flatten().flatten();
             left.extend(entries.map(|entry| entry.path().display().to_string()));
         }
-        let making = fs::read_dir(self.path("cache/initdb")).into_iter().flatten().flatten();
+        let making = fs::read_dir(self.path("cache/fresh")).into_iter().flatten().flatten();
         let making = making.map(|entry| entry.file_name().to_string_lossy().into_owned());
         left.extend(making.filter(|name| {
             name.strip_prefix("making-").is_some_and(|pid| !Path::new(&format!("/proc/{pid}")).exists())
@@ -246,6 +253,9 @@ impl Drop for Sandbox {
     fn drop(&mut self) {
         for postmaster in self.postmasters() {
             process::signal(postmaster, nix::sys::signal::Signal::SIGQUIT);
+        }
+        for mysqld in self.mysqlds() {
+            process::signal(mysqld, nix::sys::signal::Signal::SIGKILL);
         }
     }
 }

@@ -9,6 +9,7 @@ mod clients;
 mod facts;
 mod fixture;
 mod matrix;
+mod probes;
 mod protocol;
 mod rig;
 mod scale;

@@ -1,9 +1,9 @@
 //! A scratch server with an observer and a tap before it, and ways to reach it with and without the tap.
 
-use std::sync::{Arc, PoisonError, RwLock};
+use std::sync::{PoisonError, RwLock};
 use std::time::Duration;
 
-use rehearsal::observe::postgres::{Observation, Observer};
+use rehearsal::observe::{Observation, Observer};
 use rehearsal::run::Statement;
 use rehearsal::scenario::{ProviderWish, ServerWish};
 use rehearsal::server::session::{Session, message};
@@ -63,7 +63,7 @@ pub(crate) async fn server(version: u32, provider: ProviderWish) -> Server {
 
 /// An observer and a tap before one database of a server.
 pub(crate) struct Rig {
-    pub(crate) observer: Arc<Observer>,
+    pub(crate) observer: Observer,
     tap: Tap,
     /// Reaches the database directly.
     pub(crate) direct: Config,
@@ -75,8 +75,9 @@ impl Rig {
     /// Observes `database` from here on.
     pub(crate) async fn new(server: &Server, database: &str) -> Self {
         let direct = server.config(database);
-        let observer = Observer::start(&direct, Box::new(|_| {})).await.expect("the observer starts");
-        let tap = Tap::start(server.endpoint(), Arc::clone(&observer)).await.expect("the tap listens");
+        let access = server.access(database);
+        let observer = Observer::start(&access, Box::new(|_| {})).await.expect("the observer starts");
+        let tap = Tap::start(server.endpoint(), access, observer.clone()).await.expect("the tap listens");
         observer.begin_migration().await.expect("the migration begins");
         let password = server.password().map(ToOwned::to_owned);
         Self { observer, tap, direct, password, database: database.to_owned() }

@@ -102,9 +102,9 @@ fn a_custom_dump_of_a_newer_server_says_to_use_a_newer_server() {
         let (source, _) = shop(newer).await;
         let file = dump(newer, &source, &["--format=custom"]).await;
         let older = crate::lab::start(Place::Container("15")).await;
-        let config = older.config("rehearsal");
+        let access = older.access("rehearsal");
         let wish = rehearsal::scenario::SnapshotWish { restore: vec![file], ..Default::default() };
-        let error = rehearsal::snapshot::prepare(&config, &wish, &older, &|_| ()).await.expect_err("15 cannot read it");
+        let error = rehearsal::snapshot::prepare(&access, &wish, &older, &|_| ()).await.expect_err("15 cannot read it");
         let text = error.to_string();
         assert!(text.contains("shop.dump") && text.contains("newer") && text.contains("version"), "{text}");
         assert!(error.is_the_scenarios(), "the scenario asks for the wrong server");

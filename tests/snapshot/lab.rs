@@ -10,9 +10,9 @@ use std::process::{Command, Stdio};
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, LazyLock, Weak};
 
-use rehearsal::scenario::{ColumnWish, ProviderWish, ServerWish, SnapshotWish, TableWish};
+use rehearsal::scenario::{ColumnWish, Engine, ProviderWish, ServerWish, SnapshotWish, TableWish};
 use rehearsal::server::session::Session;
-use rehearsal::server::{Endpoint, Server, USER, binaries};
+use rehearsal::server::{Access, Endpoint, Server, USER, binaries};
 use rehearsal::snapshot::{Prepared, SnapshotError, prepare};
 use tempfile::TempDir;
 use tokio::runtime::Runtime;
@@ -141,7 +141,8 @@ impl Lab {
     pub(crate) async fn program(&self, name: &str, arguments: &[&str], input: Option<&Path>) -> Vec<u8> {
         let mut command = match self.server.endpoint() {
             Endpoint::Unix { folder, port } => {
-                let installation = binaries::installations().into_iter().next().expect("a local installation");
+                let installation =
+                    binaries::installations(Engine::Postgres).into_iter().next().expect("a local installation");
                 let mut command = Command::new(installation.program(name));
                 command.arg("-h").arg(folder).args(["-p", &port.to_string()]);
                 command
@@ -182,7 +183,7 @@ impl Lab {
         seed: u64,
     ) -> Result<Prepared, SnapshotError> {
         let wish = SnapshotWish { restore: restore.to_vec(), tables, seed };
-        prepare(&database.config, &wish, &self.server, &|_| ()).await
+        prepare(&database.access(), &wish, &self.server, &|_| ()).await
     }
 
     /// A new database that holds a fixture.
@@ -217,6 +218,11 @@ pub(crate) struct Database {
 }
 
 impl Database {
+    /// How to connect to it.
+    pub(crate) fn access(&self) -> Access {
+        Access::Postgres(Box::new(self.config.clone()))
+    }
+
     /// Runs SQL that must succeed.
     pub(crate) async fn run(&self, sql: &str) {
         self.session.client.batch_execute(sql).await.unwrap_or_else(|error| panic!("{sql:.200}: {error:?}"));

@@ -101,8 +101,9 @@ async fn cancelled(lab: &Lab, database: &Database, wish: SnapshotWish) {
             tokio::time::sleep(Duration::from_millis(10)).await;
         }
     };
+    let access = database.access();
     tokio::select! {
-        done = prepare(&database.config, &wish, &lab.server, &|_| ()) => panic!("it ended before it was stopped: {done:?}"),
+        done = prepare(&access, &wish, &lab.server, &|_| ()) => panic!("it ended before it was stopped: {done:?}"),
         () = loads => {}
         () = tokio::time::sleep(HANGS) => panic!("no row was ever loaded"),
     }
@@ -147,6 +148,7 @@ fn growing_that_is_cancelled_leaves_the_server_usable() {
 fn a_server_is_stopped_in_the_middle_of_a_load() {
     with_server(Place::Local, async |_: &Lab| {
         let server = crate::lab::start(Place::Local).await;
+        let access = server.access(rehearsal::server::DATABASE);
         let config = server.config(rehearsal::server::DATABASE);
         let session = rehearsal::server::session::Session::open(&config).await.expect("it takes connections");
         session.client.batch_execute("CREATE TABLE t (id bigint)").await.expect("a table is made");
@@ -154,7 +156,7 @@ fn a_server_is_stopped_in_the_middle_of_a_load() {
         let begun = tokio::sync::Notify::new();
         let listen = |_: rehearsal::snapshot::Progress<'_>| begun.notify_one();
         tokio::select! {
-            done = prepare(&config, &growing, &server, &listen) => panic!("it ended: {done:?}"),
+            done = prepare(&access, &growing, &server, &listen) => panic!("it ended: {done:?}"),
             () = begun.notified() => {}
         }
         tokio::time::timeout(HANGS, server.stop()).await.expect("it stops").expect("it stops well");

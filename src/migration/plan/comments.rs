@@ -5,9 +5,8 @@
 //! is known without the statement markers, so these say nothing here.
 
 use super::PlanError;
-use crate::scenario::TransactionMode;
-use crate::sql::postgres::Script;
-use crate::sql::postgres::scanner::LineComment;
+use crate::scenario::{Engine, TransactionMode};
+use crate::sql::{LineComment, Script};
 
 /// What the comments of a file say.
 #[derive(Debug, Default)]
@@ -26,7 +25,7 @@ enum Meaning {
     Section { forward: bool, mode: Option<TransactionMode> },
 }
 
-pub(super) fn read(script: &Script) -> Result<Comments, PlanError> {
+pub(super) fn read(script: &Script, engine: Engine) -> Result<Comments, PlanError> {
     let mut comments = Comments::default();
     let mut own = None;
     let mut theirs = None;
@@ -36,6 +35,9 @@ pub(super) fn read(script: &Script) -> Result<Comments, PlanError> {
             let mode = directive(text.trim(), comment.line)?;
             if comment.line >= first || comment.in_statement {
                 return Err(PlanError::LateDirective { line: comment.line });
+            }
+            if mode == TransactionMode::File && engine != Engine::Postgres {
+                return Err(PlanError::NoFileTransaction { line: comment.line, engine });
             }
             if own.replace(mode).is_some_and(|earlier| earlier != mode) {
                 return Err(PlanError::Contradiction { line: comment.line });

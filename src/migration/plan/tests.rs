@@ -4,6 +4,10 @@ use pretty_assertions::assert_eq;
 
 use super::*;
 
+fn plan(sql: &str, mode: TransactionMode) -> Result<Plan, PlanError> {
+    super::plan(sql, mode, &ServerWish::default())
+}
+
 /// Each group as a word: its commands, in brackets if they are one transaction.
 fn shape(sql: &str, mode: TransactionMode) -> String {
     let plan = plan(sql, mode).expect("the file can be sent");

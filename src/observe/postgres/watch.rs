@@ -13,11 +13,12 @@ use std::time::Instant;
 
 use super::ask::Ask;
 use super::catalog::Oid;
-use super::holds::{self, Hold, Pause};
+use super::holds::{self, Hold, Key, Pause};
 use super::inside::Touched;
 use super::lock_mode::LockMode;
 use super::sampler::{Log, Sampler, Seen};
-use super::{Activity, Observer, Record};
+use super::{Observer, Record};
+use crate::observe::Activity;
 use crate::run::{Counters, How, Lock, Millis, SqlError, Statement, StatementStatus};
 use crate::sql::postgres::command::name_of;
 use look::{Found, sampled, takes_snapshot};
@@ -198,7 +199,7 @@ impl Watch {
         let wal_bytes = found.wal_end.map(|end| end.saturating_sub(record.wal_end));
         let index = record.statements.len();
         let known: Vec<(Oid, LockMode)> =
-            self.open.iter().map(|hold| (record.holds[*hold].relation, record.holds[*hold].mode)).collect();
+            self.open.iter().map(|hold| (record.holds[*hold].key.relation, record.holds[*hold].key.mode)).collect();
         let mut fresh: Vec<(Oid, LockMode, How)> = found.locks.clone().unwrap_or_default();
         fresh.retain(|(oid, mode, _)| !known.contains(&(*oid, *mode)));
         fresh.sort_by_key(|(oid, mode, _)| (std::cmp::Reverse(*mode), *oid));
@@ -235,10 +236,15 @@ impl Watch {
             locks: found.locks.map(|_| locks),
             rewrites: found.rewrites,
             scans: found.reads.as_ref().map(|reads| reads.scans.clone()),
+            algorithm: None,
+            row_versions: None,
+            lock_wait_timeout_s: None,
+            implicit_commit: false,
             counters: Counters {
-                wal_bytes,
-                blocks_read: blocks.map(|blocks| blocks.read),
-                blocks_hit: blocks.map(|blocks| blocks.hit),
+                wal_bytes: Some(wal_bytes),
+                blocks_read: Some(blocks.map(|blocks| blocks.read)),
+                blocks_hit: Some(blocks.map(|blocks| blocks.hit)),
+                ..Counters::default()
             },
         });
         record.samples += log.samples;
@@ -246,9 +252,9 @@ impl Watch {
         // Everything that is no longer held was let go, at the latest when the server answered.
         let (kept, gone): (Vec<usize>, Vec<usize>) = self.open.iter().partition(|hold| {
             let hold = &record.holds[**hold];
-            still_held.as_ref().is_some_and(|held| held.contains(&(hold.relation, hold.mode)))
+            still_held.as_ref().is_some_and(|held| held.contains(&(hold.key.relation, hold.key.mode)))
         });
-        record.release(&gone, |hold| log.released((hold.relation, hold.mode)).unwrap_or(ended));
+        record.release(&gone, |hold| log.released((hold.key.relation, hold.key.mode)).unwrap_or(ended));
         self.open = kept;
     }
 
@@ -286,9 +292,7 @@ impl Watch {
         let hold = Hold {
             statement,
             lock,
-            relation: oid,
-            table,
-            mode,
+            key: Key { relation: oid, table, mode },
             blocks,
             connection: self.connection,
             granted,
@@ -357,7 +361,7 @@ mod tests {
 
     #[test]
     fn a_unit_that_fails_is_named_by_what_was_done_and_its_text() {
-        let error = SqlError { sqlstate: "42601".to_owned(), message: String::new(), detail: None };
+        let error = SqlError { sqlstate: "42601".to_owned(), ..SqlError::default() };
         let failed = Answer { tags: Vec::new(), error: Some(error) };
         assert_eq!(command(&failed, "alter  table t"), "ALTER TABLE");
         let two = Answer { tags: vec!["BEGIN".to_owned(), "INSERT 0 1".to_owned()], error: None };

@@ -3,9 +3,15 @@
 use pretty_assertions::assert_eq;
 
 use super::*;
+use crate::query::Value;
 
 fn loaded(text: &str) -> Result<Vec<Query>, Vec<String>> {
-    let mut loader = Loader { set: QuerySet::Old, names: HashMap::new(), queries: Vec::new(), problems: Vec::new() };
+    read_as(Engine::Postgres, text)
+}
+
+fn read_as(engine: Engine, text: &str) -> Result<Vec<Query>, Vec<String>> {
+    let mut loader =
+        Loader { engine, set: QuerySet::Old, names: HashMap::new(), queries: Vec::new(), problems: Vec::new() };
     loader.file("q.sql", text);
     if loader.problems.is_empty() {
         Ok(loader.queries)
@@ -32,8 +38,9 @@ fn a_query_has_a_name_a_statement_and_values() {
             file: "q.sql".to_owned(),
             line: 3,
             sql: "SELECT id -- :no\n  FROM orders\n WHERE customer = $1 AND status = $2".to_owned(),
-            params: vec![Some("42".to_owned()), None],
+            params: vec![Value::Plain("42".to_owned()), Value::Null],
             any_rows: false,
+            order: Vec::new(),
         }
     );
 }
@@ -55,7 +62,10 @@ fn names_of_other_tools_are_understood() {
 #[test]
 fn numbered_parameters_are_left_as_they_are() {
     let query = one("-- name: a\n-- param 2 = y\n-- param 1 = x\nSELECT $2, $1");
-    assert_eq!((query.sql.as_str(), query.params), ("SELECT $2, $1", vec![Some("x".into()), Some("y".into())]));
+    assert_eq!(
+        (query.sql.as_str(), query.params),
+        ("SELECT $2, $1", vec![Value::Plain("x".into()), Value::Plain("y".into())])
+    );
 }
 
 #[test]
@@ -141,7 +151,7 @@ fn all_faults_of_all_files_come_at_once() {
         write("d.sql", b"-- name: x\nSELECT 2"),
         folder.path().join("absent.sql"),
     ];
-    let error = load(&files, folder.path(), QuerySet::New).expect_err("nearly all is wrong");
+    let error = load(Engine::Postgres, &files, folder.path(), QuerySet::New).expect_err("nearly all is wrong");
     let places: Vec<_> = error.problems.iter().map(|p| format!("{}:{}", p.file, p.line)).collect();
     assert_eq!(places, ["a.sql:1", "a.sql:1", "b.sql:1", "c.sql:1", "d.sql:1", "absent.sql:1"]);
     assert_eq!(error.to_string().lines().count(), 6);
@@ -153,6 +163,44 @@ fn files_are_named_relative_to_the_scenario() {
     fs::create_dir(folder.path().join("queries")).expect("made");
     let path = folder.path().join("queries/old.sql");
     fs::write(&path, "\u{feff}-- name: x\r\nSELECT 1;\r\n").expect("written");
-    let queries = load(&[path], folder.path(), QuerySet::Old).expect("the file is right");
+    let queries = load(Engine::Postgres, &[path], folder.path(), QuerySet::Old).expect("the file is right");
     assert_eq!((queries[0].file.as_str(), queries[0].sql.as_str()), ("queries/old.sql", "SELECT 1"));
+}
+
+#[test]
+fn a_file_for_mysql_is_read_by_its_rules() {
+    let queries = read_as(
+        Engine::Mysql,
+        "-- name: a\n# a; comment\n-- param id = 7\n-- param s = '7'\nSELECT `a;b`, 'it\\'s', 5--1 FROM t \
+         WHERE id = :id OR s = :s OR n = :id;\n-- name: b\n-- param 1 = x\nSELECT ?",
+    )
+    .expect("the file is right");
+    assert_eq!(queries[0].sql, "SELECT `a;b`, 'it\\'s', 5--1 FROM t WHERE id = ? OR s = ? OR n = ?");
+    let id = Value::Plain("7".to_owned());
+    assert_eq!(queries[0].params, [id.clone(), Value::Quoted("7".to_owned()), id]);
+    assert_eq!((queries[1].sql.as_str(), &queries[1].params[..]), ("SELECT ?", &[Value::Plain("x".to_owned())][..]));
+}
+
+#[test]
+fn faults_of_a_file_for_mysql_say_what_to_write_there() {
+    for (text, expected) in [
+        (
+            "-- name: a\nSELECT ?",
+            "q.sql:1: `?1` of the query `a` has no example value: write `-- param 1 = VALUE` below its name",
+        ),
+        (
+            "-- name: a\nSELECT $1",
+            "q.sql:1: the query `a` has `$1`, which is PostgreSQL's: write `:name`, or `?` with `-- param 1 = VALUE`",
+        ),
+        (
+            "\n-- name: a\nALTER TABLE t ADD c int",
+            "q.sql:2: the query `a` is ALTER: the server commits before it runs, so it cannot be undone; queries must leave the data as it is",
+        ),
+        (
+            "-- name: a\n/*!50000 DROP TABLE t */",
+            "q.sql:1: the query `a` begins with a comment that only some servers read as code: write the statement without `/*!` and `*/`",
+        ),
+    ] {
+        assert_eq!(read_as(Engine::Mariadb, text), Err(vec![expected.to_owned()]), "{text}");
+    }
 }

@@ -15,6 +15,9 @@ pub(super) fn section(run: &Run, style: Style) -> String {
         let overhead = format!("Overhead: {each} a statement, {all} in all; {}", run.overhead.note);
         text.push_str(&style.wrap(0, &overhead));
     }
+    if let Some(floor) = run.overhead.noise_floor_ms {
+        text.push_str(&style.wrap(0, &format!("Probed in a second pass; waits below {floor} are this machine's own")));
+    }
     text.extend(run.notes.iter().map(|note| style.wrap(0, &format!("Note: {note}"))));
     text
 }

@@ -1,5 +1,5 @@
 //! The table of statements, under the migration that sent them: time, strongest lock, whom it shut out, what was
-//! written anew.
+//! written anew and, where the engine has several ways to do that, in which (`copy 129 MB`, `instant`).
 //!
 //! `-` is none, `?` is not observed, `held` is by an earlier statement of the same transaction. Locks and new storage of tables that nobody uses yet are left out.
 
@@ -14,7 +14,8 @@ use tabled::settings::{Alignment, Modify, Width};
 
 use super::super::style::{Style, Tone, shorten};
 use super::lines;
-use crate::run::{Blocks, Bytes, Lock, Migration, MigrationStatus, Millis, Run, Statement, StatementStatus};
+use crate::run::{Algorithm, Blocks, Bytes, Lock, Migration, MigrationStatus, Millis, Run, Statement, StatementStatus};
+use crate::scenario::Engine;
 use crate::verdict::{self, rewritten, table};
 
 /// More statements than this are counted and not shown.
@@ -34,6 +35,8 @@ const HEADER_LINES: usize = 3;
 const UNKNOWN: &str = "?";
 /// What was observed to be nothing, in a cell.
 const NONE: &str = "-";
+/// What was written anew, but not how much, in a cell.
+const YES: &str = "yes";
 /// What an earlier statement of the transaction had locked already, in a cell.
 const HELD: &str = "held";
 
@@ -79,6 +82,7 @@ fn candidates(run: &Run) -> Vec<Row<'_>> {
         of.statements.iter().enumerate().map(move |(index, statement)| (migration, index, statement))
     });
     statements
+        .filter(|(.., statement)| !verdict::is_greeting(statement))
         .filter(|(.., statement)| !frames(statement) || statement.duration_ms.as_f64() > FRAME_MS || failed(statement))
         .map(|(migration, index, statement)| {
             let held = shutting_out(run, statement, None).filter_map(|lock| lock.held_ms);
@@ -88,8 +92,8 @@ fn candidates(run: &Run) -> Vec<Row<'_>> {
 }
 
 fn frames(statement: &Statement) -> bool {
-    const FRAMES: [&str; 9] =
-        ["BEGIN", "START TRANSACTION", "COMMIT", "ROLLBACK", "SAVEPOINT", "RELEASE", "SET", "RESET", "SHOW"];
+    const FRAMES: [&str; 10] =
+        ["USE", "BEGIN", "START TRANSACTION", "COMMIT", "ROLLBACK", "SAVEPOINT", "RELEASE", "SET", "RESET", "SHOW"];
     FRAMES.contains(&statement.command.as_str())
 }
 
@@ -110,7 +114,7 @@ fn cells(run: &Run, row: &Row<'_>, style: Style) -> [String; 6] {
     let statement = row.statement;
     let migration = &run.migrations[row.migration];
     let blocked = |who, codes: &[&str]| {
-        let cell = or_held(run, row, Some(who), blocked(run, statement, who));
+        let cell = or_held(run, row, Some(who), blocked(run, row, who));
         let over = run.findings.iter().any(|finding| {
             let here = finding.line == statement.line && finding.migration.as_ref() == Some(&migration.id);
             here && codes.contains(&finding.code.as_str())
@@ -149,16 +153,30 @@ fn shutting_out<'a>(run: &'a Run, statement: &'a Statement, who: Option<Blocks>)
     locks.filter(shuts_out).filter(|lock| table::before(run, table_of(lock)).in_use())
 }
 
-/// For how long somebody was shut out, at the longest. One hold that was not observed could be the longest.
-fn blocked(run: &Run, statement: &Statement, who: Blocks) -> String {
+/// For how long somebody was shut out, at the longest. One hold that was not observed could be the longest. Outside of a
+/// transaction a stretch may be of several locks of one statement, one right after the other.
+fn blocked(run: &Run, row: &Row<'_>, who: Blocks) -> String {
+    let statement = row.statement;
     if statement.locks.is_none() {
         return UNKNOWN.to_owned();
     }
     let held: Option<Vec<Millis>> = shutting_out(run, statement, Some(who)).map(|lock| lock.held_ms).collect();
     match held {
         None => UNKNOWN.to_owned(),
-        Some(held) => held.into_iter().max().map_or_else(|| NONE.to_owned(), |longest| longest.to_string()),
+        Some(held) => {
+            let stretches = stretches(run, row, who).filter(|_| !held.is_empty() && !statement.in_transaction);
+            let longest = held.iter().copied().chain(stretches).max();
+            longest.map_or_else(|| NONE.to_owned(), |longest| longest.to_string())
+        }
     }
+}
+
+/// The longest stretch of each table in use that begins with a lock of this statement.
+fn stretches<'a>(run: &'a Run, row: &Row<'_>, who: Blocks) -> impl Iterator<Item = Millis> + use<'a> {
+    let index = row.index;
+    let tables = run.migrations[row.migration].blocking.iter().filter(|seen| table::before(run, &seen.table).in_use());
+    let blocked = tables.map(move |seen| if who == Blocks::Reads { &seen.reads } else { &seen.writes });
+    blocked.filter(move |blocked| blocked.statement == Some(index)).filter_map(|blocked| blocked.held_ms)
 }
 
 /// A cell that says "none", unless an earlier statement of the transaction had taken a lock that shuts somebody out.
@@ -187,7 +205,7 @@ fn strongest(run: &Run, statement: &Statement, style: Style) -> String {
     let Some(mode) = candidates.first().map(|lock| &lock.mode) else { return NONE.to_owned() };
     let strongest = candidates.iter().filter(|lock| lock.mode == *mode);
     let largest = strongest.min_by_key(|lock| Reverse((lock.table.is_none(), table::before(run, table_of(lock)).rows)));
-    let relation = largest.map_or("", |lock| lock.relation.strip_prefix("public.").unwrap_or(&lock.relation));
+    let relation = largest.map_or("", |lock| short(run.engine(), &lock.relation));
     let lock = format!("{} {relation}", mode.strip_suffix("Lock").unwrap_or(mode));
     let others = tables.len().saturating_sub(1);
     let with_others = format!("{lock} +{others} more");
@@ -195,22 +213,48 @@ fn strongest(run: &Run, statement: &Statement, style: Style) -> String {
     if others > 0 && with_others.chars().count() <= widest { with_others } else { shorten(&lock, widest) }
 }
 
+/// The name without the schema that everything is in by default.
+fn short(engine: Engine, relation: &str) -> &str {
+    match engine {
+        Engine::Postgres => relation.strip_prefix("public.").unwrap_or(relation),
+        Engine::Mysql | Engine::Mariadb => relation,
+    }
+}
+
 /// The table that a lock is on, or on a part of.
 fn table_of(lock: &Lock) -> &str {
     lock.table.as_ref().unwrap_or(&lock.relation)
 }
 
-/// How much was written anew.
+/// In which way, if the engine has several, and how much was written anew.
 fn new_storage(run: &Run, statement: &Statement) -> String {
-    if statement.rewrites.is_none() {
-        return UNKNOWN.to_owned();
+    let bytes = written(run, statement);
+    let Some(algorithm) = statement.algorithm else { return bytes.unwrap_or_else(|| UNKNOWN.to_owned()) };
+    match (way(algorithm), bytes.as_deref()) {
+        (way, None | Some(NONE | YES)) => way.to_owned(),
+        (way, Some(bytes)) => format!("{way} {bytes}"),
     }
+}
+
+/// How a statement of MySQL or MariaDB was carried out, in a word that needs no manual.
+fn way(algorithm: Algorithm) -> &'static str {
+    match algorithm {
+        Algorithm::Instant => "instant",
+        Algorithm::Inplace => "in place",
+        Algorithm::InplaceRebuild => "rebuild",
+        Algorithm::Copy => "copy",
+    }
+}
+
+/// How much of the tables in use was written anew; `None` where that was not observed.
+fn written(run: &Run, statement: &Statement) -> Option<String> {
+    statement.rewrites.as_ref()?;
     let mut tables = rewritten(run, statement).peekable();
     if tables.peek().is_none() {
-        return NONE.to_owned();
+        return Some(NONE.to_owned());
     }
     let bytes: Option<u64> = tables.map(|table| verdict::new_storage(statement, &table.relation)).sum();
-    bytes.map_or_else(|| "yes".to_owned(), |bytes| Bytes(bytes).to_string())
+    Some(bytes.map_or_else(|| YES.to_owned(), |bytes| Bytes(bytes).to_string()))
 }
 
 /// The lines of the table, one for each row after those of the header. The text of the statements gives way.

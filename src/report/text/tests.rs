@@ -1,12 +1,14 @@
 //! The report as it looks: a failing run, a passing one, an interrupted one, one with figures that were not observed,
-//! and one with many migrations.
+//! one with many migrations, and one of MySQL.
 
 use super::*;
 use crate::observe::postgres::lock_mode::LockMode::{AccessExclusive, RowExclusive, Share, ShareRowExclusive};
+use crate::run::Algorithm::{Copy, Inplace, InplaceRebuild, Instant};
 use crate::run::QuerySet::{New, Old};
 use crate::run::{Change, Completion, MigrationStatus};
+use crate::scenario::Engine;
 use crate::verdict::testing::Said::{self, Fails, Otherwise, Same};
-use crate::verdict::testing::{Facts, GONE, facts, migration, statement};
+use crate::verdict::testing::{Facts, GONE, facts, facts_on, migration, statement};
 
 const PLAN: Said = Fails("0A000", "cached plan must not change result type");
 
@@ -53,6 +55,46 @@ fn failing() -> Facts {
         .query(New, "orders by state", &[("before", GONE), ("after:0002", GONE), ("after", Same)])
 }
 
+/// What the manual calls INSTANT, what copies, what rebuilds, and what stays after a failure.
+fn of_mysql() -> Facts {
+    let tables = facts_on(Engine::Mysql).table("orders", 5_000_000).table("customers", 20_000).table("drafts", 0);
+    let add = statement(1, "ALTER TABLE orders ADD COLUMN channel VARCHAR(20)", 21)
+        .by(Instant)
+        .metadata_lock("orders", "EXCLUSIVE", 14)
+        .row_versions("orders", 251)
+        .with(|statement| statement.lock_wait_timeout_s = Some(31_536_000));
+    let index = statement(2, "ALTER TABLE orders ADD INDEX (channel)", 3_120)
+        .by(Inplace)
+        .metadata_lock("orders", "EXCLUSIVE", 27)
+        .scan("orders", 5_000_000);
+    let copy = statement(1, "ALTER TABLE orders MODIFY customer_id BIGINT NOT NULL", 48_300)
+        .by(Copy)
+        .metadata_lock("orders", "EXCLUSIVE", 128)
+        .metadata_lock("orders", "SHARED_NO_WRITE", 48_152)
+        .metadata_lock("customers", "SHARED_READ_ONLY", 48_280)
+        .rewrite("orders", 612_368_384)
+        .touched(5_000_000);
+    let fill = statement(2, "UPDATE customers SET phone = '' WHERE phone IS NULL", 90)
+        .with(|statement| statement.in_transaction = false)
+        .metadata_lock("customers", "SHARED_WRITE", 90)
+        .touched(1_200);
+    let unique = statement(3, "ALTER TABLE customers ADD UNIQUE (phone)", 310).refused(
+        1062,
+        "23000",
+        "Duplicate entry '' for key 'customers.phone'",
+    );
+    let contract = migration("0003").statement(copy).statement(fill).statement(unique);
+    tables
+        .migration(migration("0002").statement(add).statement(index).blocks("orders", 5_000_000, 27, 27, 1))
+        .migration(
+            contract
+                .blocks("orders", 5_000_000, 128, 48_280, 0)
+                .blocks("customers", 20_000, 0, 48_280, 0)
+                .keeps(&[0, 1], None),
+        )
+        .query(Old, "orders of customer", &[("before", Same), ("after:0002", Same)])
+}
+
 fn passing() -> Facts {
     let add = statement(1, "ALTER TABLE orders ADD COLUMN status text", 1).locks("public.orders", AccessExclusive, 2);
     let works = [("before", Same), ("after", Same)];
@@ -66,6 +108,27 @@ fn passing() -> Facts {
 #[test]
 fn a_failing_run() {
     insta::assert_snapshot!(render(&failing().judged(), Style::default()));
+}
+
+#[test]
+fn a_run_of_mysql() {
+    insta::assert_snapshot!(render(&of_mysql().judged(), Style::default()));
+}
+
+#[test]
+fn a_way_is_told_with_what_it_wrote_as_far_as_that_is_known() {
+    let cell = |algorithm, table: &str, bytes: Option<u64>| {
+        let alter = statement(1, "ALTER TABLE orders FORCE", 9).by(algorithm).rewrite(table, 0);
+        let alter = alter.with(|statement| statement.rewrites.as_mut().unwrap()[0].bytes = bytes);
+        let tables = facts_on(Engine::Mariadb).table("orders", 5_000_000).table("drafts", 0);
+        let report = render(&tables.migration(migration("0002").statement(alter)).judged(), Style::default());
+        let line = report.lines().find(|line| line.starts_with(" 1: ")).unwrap_or_default();
+        line.rsplit('|').next().unwrap_or_default().trim().to_owned()
+    };
+    assert_eq!(cell(Copy, "orders", Some(612_368_384)), "copy 584 MB");
+    assert_eq!(cell(Copy, "orders", None), "copy");
+    assert_eq!(cell(InplaceRebuild, "orders", Some(8_192)), "rebuild 8.0 kB");
+    assert_eq!(cell(InplaceRebuild, "drafts", Some(8_192)), "rebuild");
 }
 
 #[test]
@@ -228,7 +291,7 @@ fn a_run_of_many_migrations() {
 #[test]
 fn no_line_of_a_table_is_wider_than_the_terminal() {
     for width in [80, 100, 140] {
-        for facts in [failing(), passing(), many()] {
+        for facts in [failing(), passing(), many(), of_mysql()] {
             let report = render(&facts.judged(), Style { color: false, width });
             for line in report.lines().filter(|line| line.contains(" | ")) {
                 assert!(line.chars().count() <= width, "{width} columns: {line}");

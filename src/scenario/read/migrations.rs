@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use crate::scenario::table::Table;
 use crate::scenario::value::Value;
-use crate::scenario::{MigrationsWish, Tool, TransactionMode};
+use crate::scenario::{Engine, MigrationsWish, Tool, TransactionMode};
 
 /// How long a migration may take, when the scenario does not say.
 const DEFAULT_TIMEOUT: Duration = Duration::from_secs(3600);
@@ -27,17 +27,51 @@ const LATER: [(&str, &str); 12] = [
     ("atlas", "atlas migrate apply --url $DATABASE_URL"),
 ];
 
-/// Variables that lead to the measured server. Another value would lead past the measuring, or to a server that matters.
-const OURS: [&str; 8] =
-    ["DATABASE_URL", "PGHOST", "PGHOSTADDR", "PGPORT", "PGDATABASE", "PGUSER", "PGPASSWORD", "PGSERVICE"];
+/// Where a server of MySQL is, as Go's driver has it written.
+const GO_ADDRESS: &str = "$MYSQL_USER:$MYSQL_PASSWORD@tcp($MYSQL_HOST:$MYSQL_PORT)/$MYSQL_DATABASE";
 
-pub(super) fn read(migrations: &mut Table<'_>) -> MigrationsWish {
+/// What to write for a tool that has no table yet.
+fn instead(name: &str, command: &str, engine: Engine) -> String {
+    let command = match (engine, name) {
+        (Engine::Mysql | Engine::Mariadb, "golang-migrate") => {
+            format!("'migrate -path migrations -database \"mysql://{GO_ADDRESS}\" up'")
+        }
+        (Engine::Mysql | Engine::Mariadb, "goose") => format!("'goose -dir migrations mysql \"{GO_ADDRESS}\" up'"),
+        _ => format!("\"{command}\""),
+    };
+    format!("`[migrations.tool.command]` can run it today, with `command = {command}`")
+}
+
+/// Variables that lead to the measured server. Another value would lead past the measuring, or to a server that matters.
+const OURS_POSTGRES: &[&str] =
+    &["DATABASE_URL", "PGHOST", "PGHOSTADDR", "PGPORT", "PGDATABASE", "PGUSER", "PGPASSWORD", "PGSERVICE"];
+const OURS_MYSQL: &[&str] = &[
+    "DATABASE_URL",
+    "MARIADB_DATABASE",
+    "MARIADB_HOST",
+    "MARIADB_PASSWORD",
+    "MARIADB_PORT",
+    "MARIADB_USER",
+    "MYSQL_DATABASE",
+    "MYSQL_HOME",
+    "MYSQL_HOST",
+    "MYSQL_PASSWORD",
+    "MYSQL_PORT",
+    "MYSQL_PWD",
+    "MYSQL_TCP_PORT",
+    "MYSQL_TEST_LOGIN_FILE",
+    "MYSQL_UNIX_PORT",
+    "MYSQL_USER",
+];
+
+pub(super) fn read(migrations: &mut Table<'_>, engine: Engine) -> MigrationsWish {
     let path = migrations.take("path");
     let applied_through = migrations.take("applied_through");
     let timeout = migrations.take("timeout").and_then(|value| timeout(&value));
-    let wanted = migrations.table("tool", tool);
+    let wanted = migrations.table("tool", |table| tool(table, engine));
     let tool = match wanted {
         Wanted::Sql(transaction) => {
+            let transaction = transaction.unwrap_or(by_default(engine));
             if path.is_none() {
                 migrations.missing("path", "path = \"migrations\"");
             }
@@ -60,24 +94,31 @@ pub(super) fn read(migrations: &mut Table<'_>) -> MigrationsWish {
     }
 }
 
+/// What one transaction holds, when the scenario does not say: nothing where every change of the schema commits anyway.
+fn by_default(engine: Engine) -> TransactionMode {
+    match engine {
+        Engine::Postgres => TransactionMode::File,
+        Engine::Mysql | Engine::Mariadb => TransactionMode::None,
+    }
+}
+
 /// What `[migrations.tool.…]` says, on its own.
 enum Wanted {
-    Sql(TransactionMode),
+    Sql(Option<TransactionMode>),
     Command { command: String, folder: PathBuf, env: BTreeMap<String, String> },
     Later,
 }
 
-fn tool(tool: &mut Table<'_>) -> Wanted {
+fn tool(tool: &mut Table<'_>, engine: Engine) -> Wanted {
     only_one(tool);
-    let sql = tool.optional("sql", sql);
-    let command = tool.optional("command", command);
-    for (name, instead) in LATER {
-        let help = format!("`[migrations.tool.command]` can run it today, with `command = \"{instead}\"`");
-        tool.not_yet(name, &help);
+    let sql = tool.optional("sql", |table| sql(table, engine));
+    let command = tool.optional("command", |table| command(table, engine));
+    for (name, command) in LATER {
+        tool.not_yet(name, &instead(name, command, engine));
     }
     match sql.or(command) {
         Some(wanted) => wanted,
-        None if tool.values().is_empty() && !tool.is_mistaken() => Wanted::Sql(TransactionMode::default()),
+        None if tool.values().is_empty() && !tool.is_mistaken() => Wanted::Sql(None),
         None => Wanted::Later,
     }
 }
@@ -92,13 +133,20 @@ fn only_one(tool: &Table<'_>) {
     }
 }
 
-fn sql(sql: &mut Table<'_>) -> Wanted {
+fn sql(sql: &mut Table<'_>, engine: Engine) -> Wanted {
     let words =
         [("file", TransactionMode::File), ("statement", TransactionMode::Statement), ("none", TransactionMode::None)];
-    Wanted::Sql(sql.take("transaction").and_then(|value| value.word(&words, &[])).unwrap_or_default())
+    let transaction = sql.take("transaction");
+    let mode = transaction.as_ref().and_then(|value| value.word(&words, &[]));
+    if let (Some(value), Some(TransactionMode::File), Engine::Mysql | Engine::Mariadb) = (&transaction, mode, engine) {
+        let help = "remove it: files are sent as they are written, statement by statement; a START TRANSACTION of their own is \
+                    kept";
+        value.problem(&format!("cannot be `file` on {engine}, where every change of the schema commits"), help);
+    }
+    Wanted::Sql(mode)
 }
 
-fn command(tool: &mut Table<'_>) -> Wanted {
+fn command(tool: &mut Table<'_>, engine: Engine) -> Wanted {
     let command = tool.require("command", "command = \"bin/migrate\"");
     let env = tool.take("env").map(|value| value.entries()).unwrap_or_default();
     Wanted::Command {
@@ -107,7 +155,7 @@ fn command(tool: &mut Table<'_>) -> Wanted {
             Some(value) => folder(&value).unwrap_or_default(),
             None => tool.document().folder().to_owned(),
         },
-        env: env.iter().filter_map(|(name, value)| variable(name, value)).collect(),
+        env: env.iter().filter_map(|(name, value)| variable(name, value, engine)).collect(),
     }
 }
 
@@ -116,12 +164,13 @@ fn folder(value: &Value<'_>) -> Option<PathBuf> {
     if path.is_dir() { Some(path) } else { value.refuse("must be a folder", "name the folder to run the command in") }
 }
 
-fn variable(name: &str, value: &Value<'_>) -> Option<(String, String)> {
+fn variable(name: &str, value: &Value<'_>, engine: Engine) -> Option<(String, String)> {
     let refuse = |message: String, help: &str| {
         value.document.problem(&value.key_span, message, help);
         None
     };
-    if OURS.contains(&name) {
+    let ours = if engine == Engine::Postgres { OURS_POSTGRES } else { OURS_MYSQL };
+    if ours.contains(&name) {
         return refuse(format!("`{name}` cannot be set here"), "remove it: rehearsal sets it, to the scratch server");
     }
     if name.is_empty() || name.contains(['=', '\0']) {

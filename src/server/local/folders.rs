@@ -72,7 +72,7 @@ fn make_folder(folder: &Path, user: Option<&ServerUser>) -> Result<(), ServerErr
 }
 
 /// Gives a file or folder to the server's user, and to nobody else.
-pub(super) fn own(path: &Path, user: Option<&ServerUser>) -> Result<(), ServerError> {
+pub(in crate::server) fn own(path: &Path, user: Option<&ServerUser>) -> Result<(), ServerError> {
     if let Some(user) = user {
         chown(path, Some(user.uid), Some(user.gid)).map_err(ServerError::file(path))?;
     }

@@ -10,7 +10,7 @@ use std::hash::{DefaultHasher, Hasher};
 use rand::RngExt;
 use rand::rngs::ChaCha8Rng;
 
-use super::source::Draw;
+use super::draw::Draw;
 
 /// The combinations of some draws, gone through one by one.
 #[derive(Debug, Clone)]

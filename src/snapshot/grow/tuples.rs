@@ -1,17 +1,9 @@
-//! Rows as the server's binary COPY has them, kept without knowing their types.
-//!
-//! Existing rows are sampled and parents' keys are read in this form, and it goes back into the load as it came: arrays,
-//! domains, `tsvector` and types of extensions need no code of their own. A field is kept with its length before it.
+//! Rows kept without knowing their types: existing rows are sampled and parents' keys are read in the form in which the
+//! server takes them, and they go back into the load as they came.
 
-use bytes::{BufMut, BytesMut};
-use futures_util::TryStreamExt;
-use tokio_postgres::Client;
+use bytes::BufMut;
 
-use super::GrowError;
-
-const SIGNATURE: &[u8] = b"PGCOPY\n\xff\r\n\0";
-
-/// Rows of fields, each field with its length before it (-1 for NULL), as in binary COPY.
+/// Rows of fields, each field with its length before it (-1 for NULL).
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Tuples {
     width: usize,
@@ -44,40 +36,19 @@ impl Tuples {
 
     /// A field's value; `None` is NULL.
     pub(crate) fn value(&self, row: usize, column: usize) -> Option<&[u8]> {
-        let raw = self.raw(row, column);
-        (raw[..4] != NULL).then_some(&raw[4..])
+        value(self.raw(row, column))
+    }
+
+    /// Adds a field that has its length before it.
+    pub(crate) fn push_raw(&mut self, raw: &[u8]) {
+        self.starts.push(self.data.len());
+        self.data.extend_from_slice(raw);
     }
 
     /// Adds a field. Rows are complete once each of their fields is added, in order.
     pub(crate) fn push(&mut self, value: Option<&[u8]>) {
         self.starts.push(self.data.len());
         put_field(&mut self.data, value);
-    }
-
-    /// Takes the rows of one COPY message; `None` if it is not what binary COPY looks like.
-    fn take_message(&mut self, mut rest: &[u8]) -> Option<()> {
-        if let Some(after) = rest.strip_prefix(SIGNATURE) {
-            let extension = usize::try_from(u32::from_be_bytes(after.get(4..8)?.try_into().ok()?)).ok()?;
-            rest = after.get(8 + extension..)?;
-        }
-        while !rest.is_empty() {
-            let (count, after) = rest.split_first_chunk::<2>()?;
-            rest = after;
-            if i16::from_be_bytes(*count) == -1 {
-                continue;
-            }
-            if usize::try_from(i16::from_be_bytes(*count)).ok()? != self.width {
-                return None;
-            }
-            for _ in 0..self.width {
-                let length = i32::from_be_bytes(*rest.first_chunk::<4>()?);
-                let end = 4 + usize::try_from(length).unwrap_or(0);
-                self.starts.push(self.data.len());
-                self.data.extend_from_slice(rest.get(..end)?);
-                rest = &rest[end..];
-            }
-        }
-        Some(())
     }
 }
 
@@ -98,68 +69,24 @@ pub(crate) fn put_field(out: &mut impl BufMut, value: Option<&[u8]>) {
     }
 }
 
-/// Writes the head of a binary COPY.
-pub(crate) fn put_head(out: &mut BytesMut) {
-    out.put_slice(SIGNATURE);
-    out.put_u64(0);
-}
-
-/// Writes the end of a binary COPY.
-pub(crate) fn put_end(out: &mut BytesMut) {
-    out.put_i16(-1);
-}
-
-/// Reads what a query of `width` columns gives.
-pub(crate) async fn read(client: &Client, what: &str, query: &str, width: usize) -> Result<Tuples, GrowError> {
-    let failed = GrowError::reading(what);
-    let copy = format!("COPY ({query}) TO STDOUT (FORMAT binary)");
-    let stream = client.copy_out(&copy).await.map_err(&failed)?;
-    let mut stream = std::pin::pin!(stream);
-    let mut tuples = Tuples::new(width);
-    while let Some(message) = stream.try_next().await.map_err(&failed)? {
-        tuples.take_message(&message).ok_or_else(|| GrowError::Garbled { what: what.to_owned() })?;
-    }
-    Ok(tuples)
+/// The value of a field that has its length before it; `None` is NULL.
+pub(crate) fn value(raw: &[u8]) -> Option<&[u8]> {
+    (raw[..4] != NULL).then_some(&raw[4..])
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    fn message(with_head: bool, rows: &[[Option<&[u8]>; 2]]) -> BytesMut {
-        let mut out = BytesMut::new();
-        if with_head {
-            put_head(&mut out);
-        }
-        for row in rows {
-            out.put_i16(2);
-            for field in row {
-                put_field(&mut out, *field);
-            }
-        }
-        out
-    }
-
     #[test]
-    fn rows_come_back_as_they_were_sent() {
+    fn a_field_comes_back_as_it_was_put_and_null_is_not_empty() {
         let mut tuples = Tuples::new(2);
-        let mut end = BytesMut::new();
-        put_end(&mut end);
-        tuples.take_message(&message(true, &[[Some(b"one"), None]])).expect("a head and a row");
-        tuples.take_message(&message(false, &[[Some(b""), Some(b"x")]])).expect("a row");
-        tuples.take_message(&end).expect("the end");
+        for field in [Some(&b"one"[..]), None, Some(b""), Some(b"x")] {
+            tuples.push(field);
+        }
         assert_eq!(tuples.len(), 2);
         assert_eq!([tuples.value(0, 0), tuples.value(0, 1)], [Some(&b"one"[..]), None]);
         assert_eq!([tuples.value(1, 0), tuples.value(1, 1)], [Some(&b""[..]), Some(&b"x"[..])]);
         assert_eq!(tuples.raw(0, 1), NULL);
-    }
-
-    #[test]
-    fn a_message_that_is_no_row_is_not_read_as_one() {
-        let whole = message(false, &[[Some(b"one"), Some(b"two")]]);
-        for cut in 1..whole.len() {
-            assert!(Tuples::new(2).take_message(&whole[..cut]).is_none(), "{cut} bytes");
-        }
-        assert!(Tuples::new(3).take_message(&whole).is_none());
     }
 }

@@ -14,6 +14,7 @@ use super::cursor::Cursor;
 use super::lexer::{Kind, Lexer};
 use super::nesting::Nesting;
 use crate::sql::Statement;
+pub use crate::sql::{LineComment, MetaCommand};
 
 /// COPY data is handed out in chunks of whole lines of about this many bytes.
 const CHUNK: usize = 64 * 1024;
@@ -32,28 +33,6 @@ pub enum Item {
     /// A command of psql. Whoever skips one must know what it would have done: data that follows `\copy … FROM STDIN`,
     /// say, would be taken for statements.
     Meta(MetaCommand),
-}
-
-/// A command of psql, up to the end of its line.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct MetaCommand {
-    /// The line on which it stands, from 1.
-    pub line: u32,
-    /// Its text, with the backslash.
-    pub text: String,
-    /// Whether it stands within a statement that has not ended.
-    pub in_statement: bool,
-}
-
-/// A `--` comment.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct LineComment {
-    /// The line on which it stands, from 1.
-    pub line: u32,
-    /// Its text after the two dashes, without white space around it.
-    pub text: String,
-    /// Whether it stands within a statement that has not ended.
-    pub in_statement: bool,
 }
 
 /// Why a script could not be read to its end.

@@ -1,0 +1,3 @@
+SET SESSION lock_wait_timeout = 5;
+ALTER TABLE order_items
+  ADD CONSTRAINT order_items_product_id_fk FOREIGN KEY (product_id) REFERENCES products (id);

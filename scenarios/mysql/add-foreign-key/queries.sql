@@ -1,0 +1,12 @@
+-- name: items_of_order
+-- param order = 3
+SELECT product_id, quantity FROM order_items WHERE order_id = :order ORDER BY product_id;
+
+-- name: add_item
+-- param order = 6
+-- param product = 2
+INSERT INTO order_items (order_id, product_id, quantity) VALUES (:order, :product, 1);
+
+-- name: change_price
+-- param sku = POT-1
+UPDATE products SET price = 69.00 WHERE sku = :sku;

@@ -1,0 +1,3 @@
+SET SESSION lock_wait_timeout = 5;
+ALTER TABLE visits
+  ADD COLUMN section VARCHAR(60) GENERATED ALWAYS AS (SUBSTRING_INDEX(path, '/', 2)) STORED;

@@ -1,0 +1,3 @@
+-- name: remark_of_order
+-- param id = 3
+SELECT remark FROM orders WHERE id = :id;

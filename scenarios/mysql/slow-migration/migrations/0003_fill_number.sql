@@ -1,0 +1,1 @@
+UPDATE orders SET number = CONCAT(YEAR(placed_at), '-', id);

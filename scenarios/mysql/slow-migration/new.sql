@@ -1,0 +1,3 @@
+-- name: order_by_id
+-- param id = 3
+SELECT id, customer_id, status, number FROM orders WHERE id = :id;

@@ -1,0 +1,102 @@
+//! The variables by which a program finds the tap, and those that would lead it past the tap.
+
+use std::collections::BTreeMap;
+
+use tokio::process::Command;
+
+use super::Target;
+use crate::scenario::Engine;
+use crate::server::access::superuser;
+use crate::server::{DATABASE, libpq};
+
+/// The variable that nearly every migration tool reads.
+pub(super) const URL: &str = "DATABASE_URL";
+
+/// Every variable that says to clients and drivers of MySQL and MariaDB where to connect, as whom and how (MySQL 9.7 manual,
+/// 6.9 "Environment Variables"; MariaDB documentation, "MariaDB Environment Variables"; `MYSQL_USER` and its like are what
+/// tools and images read).
+const OF_MYSQL: [&str; 22] = [
+    "LIBMYSQL_ENABLE_CLEARTEXT_PLUGIN",
+    "LIBMYSQL_PLUGINS",
+    "LIBMYSQL_PLUGIN_DIR",
+    "MARIADB_DATABASE",
+    "MARIADB_HOME",
+    "MARIADB_HOST",
+    "MARIADB_PASSWORD",
+    "MARIADB_PORT",
+    "MARIADB_TLS_DISABLE_PEER_VERIFICATION",
+    "MARIADB_USER",
+    "MYSQL_DATABASE",
+    "MYSQL_GROUP_SUFFIX",
+    "MYSQL_HOME",
+    "MYSQL_HOST",
+    "MYSQL_PASSWORD",
+    "MYSQL_PORT",
+    "MYSQL_PWD",
+    "MYSQL_TCP_PORT",
+    "MYSQL_TEST_LOGIN_FILE",
+    "MYSQL_UNIX_PORT",
+    "MYSQL_URL",
+    "MYSQL_USER",
+];
+
+/// The value of `DATABASE_URL`. MariaDB's begins with `mysql` too, since most tools know no other name.
+pub(super) fn url(target: &Target) -> String {
+    let user = superuser(target.engine);
+    let login = match &target.password {
+        Some(password) => format!("{user}:{password}"),
+        None => user.to_owned(),
+    };
+    match target.engine {
+        Engine::Postgres => format!("postgresql://{login}@{}/{DATABASE}?sslmode=disable", target.address),
+        Engine::Mysql | Engine::Mariadb => format!("mysql://{login}@{}/{DATABASE}", target.address),
+    }
+}
+
+/// Gives a program the variables that lead to the tap, in place of all that its caller has of that kind.
+pub(super) fn set<'a>(program: &'a mut Command, target: &Target) -> &'a mut Command {
+    let variables = match target.engine {
+        Engine::Postgres => {
+            libpq::forget(program);
+            postgres(target)
+        }
+        Engine::Mysql | Engine::Mariadb => {
+            OF_MYSQL.iter().fold(&mut *program, |program, name| program.env_remove(name));
+            mysql(target)
+        }
+    };
+    program.envs(variables).env(URL, url(target))
+}
+
+/// What libpq and nearly every migration tool read. TLS is off: the hop is loopback.
+fn postgres(target: &Target) -> BTreeMap<&'static str, String> {
+    let mut variables = BTreeMap::from([
+        ("PGHOST", target.address.ip().to_string()),
+        ("PGPORT", target.address.port().to_string()),
+        ("PGUSER", superuser(target.engine).to_owned()),
+        ("PGDATABASE", DATABASE.to_owned()),
+        ("PGSSLMODE", "disable".to_owned()),
+    ]);
+    variables.extend(target.password.clone().map(|password| ("PGPASSWORD", password)));
+    variables
+}
+
+/// The clients themselves read `MYSQL_HOST`, `MYSQL_TCP_PORT` and `MYSQL_PWD` (seen on 9.7.4 and MariaDB 10.11.19; the user
+/// they take from no variable, but from the option file); the others are what tools and frameworks mostly call them.
+fn mysql(target: &Target) -> BTreeMap<&'static str, String> {
+    let (host, port) = (target.address.ip().to_string(), target.address.port().to_string());
+    let user = superuser(target.engine).to_owned();
+    let mut variables = BTreeMap::from([
+        ("MYSQL_HOST", host),
+        ("MYSQL_TCP_PORT", port.clone()),
+        ("MYSQL_PORT", port),
+        ("MYSQL_USER", user),
+        ("MYSQL_DATABASE", DATABASE.to_owned()),
+        // In place of ~/.mylogin.cnf, which goes before everything else that is not on the command line.
+        ("MYSQL_TEST_LOGIN_FILE", "/dev/null".to_owned()),
+    ]);
+    if let Some(password) = &target.password {
+        variables.extend([("MYSQL_PWD", password.clone()), ("MYSQL_PASSWORD", password.clone())]);
+    }
+    variables
+}

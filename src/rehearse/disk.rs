@@ -1,0 +1,25 @@
+//! A disk that is full: the machine's failure, and not the migration's.
+
+use super::RehearseError;
+use crate::run::Statement;
+use crate::server::{Endpoint, Server, local};
+
+/// The errno ENOSPC, as PostgreSQL, MySQL and MariaDB put it into their logs.
+const WORDS: &str = "No space left on device";
+
+/// The failure of the machine that made the last statement fail, if it was that one.
+pub(super) async fn full(statements: &[Statement], server: &Server) -> Option<RehearseError> {
+    let error = statements.iter().rev().find_map(|statement| statement.error.as_ref())?;
+    // PostgreSQL's disk_full says so itself. The others, ER_DISK_FULL, ER_GET_ERRNO (what MariaDB makes of it in a bulk load) and
+    // ER_RECORD_FILE_FULL, have further causes, so the log has to say so too.
+    let told = error.sqlstate == "53100"
+        || matches!(error.code, Some(1021 | 1030 | 1114)) && server.log_tail().await.contains(WORDS);
+    told.then(|| RehearseError::DiskFull {
+        place: match server.endpoint() {
+            Endpoint::Unix { .. } => {
+                format!("{} (set REHEARSAL_CACHE_DIR for another place)", local::kept_in().display())
+            }
+            Endpoint::Tcp { .. } => "the disk of the Docker engine".to_owned(),
+        },
+    })
+}

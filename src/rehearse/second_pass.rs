@@ -1,0 +1,124 @@
+//! The second pass: the same migrations once more, on a server of its own that is filled alike, with probes on the tables
+//! that the first pass saw them touch. It gives stalls and nothing else; durations and locks are the first pass's.
+
+use std::collections::BTreeMap;
+use std::time::Instant;
+
+use tokio::sync::mpsc::unbounded_channel;
+use tokio_util::sync::CancellationToken;
+
+use super::event::{Event, Events, Stage};
+use super::migrate::{Applying, pending};
+use super::{Options, RehearseError, Work, fill, scaled, start_server, stop, target, until_cancelled};
+use crate::observe::Observer;
+use crate::observe::probe::{Probes, Stall};
+use crate::run::{Migration, MigrationStatus};
+use crate::scenario::Scenario;
+use crate::server::{DATABASE, Server, container};
+use crate::tap::Tap;
+
+/// So many tables of one migration are probed, three connections each: the largest.
+const MOST_TABLES: usize = 8;
+
+/// The tables that a migration touched and that were there before it, by name, with their rows where those are known.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(super) struct Touched(BTreeMap<String, Option<u64>>);
+
+impl Touched {
+    /// What a migration touched, as its record says.
+    pub(super) fn by(migration: &Migration) -> Self {
+        let mut tables = BTreeMap::new();
+        for statement in &migration.statements {
+            for lock in statement.locks.iter().flatten() {
+                tables.entry(lock.table.as_ref().unwrap_or(&lock.relation).clone()).or_insert(None);
+            }
+        }
+        for blocking in &migration.blocking {
+            if blocking.new {
+                tables.remove(&blocking.table);
+            } else {
+                tables.insert(blocking.table.clone(), blocking.rows);
+            }
+        }
+        Self(tables)
+    }
+
+    /// The names of those that are probed.
+    fn largest(&self) -> Vec<String> {
+        let mut tables: Vec<(&String, &Option<u64>)> = self.0.iter().collect();
+        tables.sort_by_key(|(_, rows)| std::cmp::Reverse(**rows));
+        tables.into_iter().take(MOST_TABLES).map(|(table, _)| table.clone()).collect()
+    }
+}
+
+/// Goes through the second pass.
+pub(super) async fn run(
+    scenario: &Scenario,
+    options: &Options,
+    events: &Events,
+    work: &Work,
+    touched: &[Touched],
+    cancel: &CancellationToken,
+) -> Result<(), RehearseError> {
+    if touched.is_empty() {
+        return Ok(());
+    }
+    let began = Instant::now();
+    events.send(Event::Begun(Stage::SecondPass));
+    // Server, data and migrations are on record already.
+    let (unheard, _) = unbounded_channel();
+    let quiet = Events::new(unheard);
+    let options = Options { keep: false, ..options.clone() };
+    let server = until_cancelled(cancel, Box::pin(start_server(scenario, &options, &quiet))).await;
+    if matches!(server, Err(RehearseError::Interrupted)) {
+        container::remove_own().await;
+    }
+    let server = server?;
+    let result = async {
+        let wish = scaled(&scenario.snapshot, options.rows_scale);
+        until_cancelled(cancel, fill(&wish, &quiet, &server)).await?;
+        probed(scenario, events, &quiet, &server, work, touched, cancel).await
+    };
+    let result = Box::pin(result).await;
+    let stopped = stop(server, &quiet).await;
+    result?;
+    stopped?;
+    events.send(Event::Ended(Stage::SecondPass, began.elapsed()));
+    Ok(())
+}
+
+async fn probed(
+    scenario: &Scenario,
+    events: &Events,
+    quiet: &Events,
+    server: &Server,
+    work: &Work,
+    touched: &[Touched],
+    cancel: &CancellationToken,
+) -> Result<(), RehearseError> {
+    let access = server.access(DATABASE);
+    let observer = Observer::start(&access, Box::new(|_| {})).await?;
+    let tap = Tap::start(server.endpoint(), access.clone(), observer.clone()).await.map_err(RehearseError::Tap)?;
+    let target = target(&tap, server);
+    let stage =
+        Applying { scenario, events: quiet, observer: &observer, target, access: access.clone(), server, work, cancel };
+    for (index, (migration, touched)) in pending(scenario, work).into_iter().zip(touched).enumerate() {
+        let tables = touched.largest();
+        let probes = until_cancelled(cancel, async { Ok(Probes::start(&access, &tables).await?) }).await?;
+        let noise_floor = probes.noise_floor;
+        let name = migration.name.clone();
+        let (migration, result) = stage.one(index, migration).await;
+        let mut stalls = probes.stop().await;
+        result?;
+        if migration.status == MigrationStatus::Failed {
+            let why = migration.error.unwrap_or_default();
+            events.note(format!("{name} failed in the second pass, so no stalls are known from it on: {why}"));
+            return Ok(());
+        }
+        for Stall { table, rows, .. } in &mut stalls {
+            *rows = touched.0.get(table).copied().flatten();
+        }
+        events.send(Event::Stalled { migration: index, stalls, noise_floor });
+    }
+    Ok(())
+}

@@ -1,0 +1,105 @@
+//! How to connect to a scratch server, by engine.
+
+use std::time::Duration;
+
+use mysql_async::prelude::Queryable;
+
+use super::session::{self, Session};
+use super::{DATABASE, Endpoint};
+use crate::scenario::Engine;
+
+/// How long a connection may take to be made.
+const CONNECT_LIMIT: Duration = Duration::from_secs(5);
+
+/// How to connect to a server.
+#[derive(Debug, Clone)]
+pub enum Access {
+    /// PostgreSQL.
+    Postgres(Box<tokio_postgres::Config>),
+    /// MySQL or MariaDB.
+    Mysql(mysql_async::Opts),
+}
+
+/// The superuser of every scratch server of an engine.
+pub fn superuser(engine: Engine) -> &'static str {
+    match engine {
+        Engine::Postgres => "postgres",
+        Engine::Mysql | Engine::Mariadb => "root",
+    }
+}
+
+impl Access {
+    /// As the superuser, to one of the databases of the server at `endpoint`.
+    pub fn new(engine: Engine, endpoint: &Endpoint, password: Option<&str>, database: &str) -> Self {
+        match engine {
+            Engine::Postgres => Self::Postgres(Box::new(postgres(endpoint, password, database))),
+            Engine::Mysql | Engine::Mariadb => Self::Mysql(mysql(engine, endpoint, password, database)),
+        }
+    }
+
+    /// As the superuser, to our database through the tap that listens at this address.
+    pub fn through_tap(engine: Engine, address: std::net::SocketAddr, password: Option<&str>) -> Self {
+        let endpoint = Endpoint::Tcp { host: address.ip().to_string(), port: address.port() };
+        Self::new(engine, &endpoint, password, DATABASE)
+    }
+}
+
+impl Access {
+    /// Asks the server a question on a connection of its own; the error is why it was not answered, in words.
+    pub(crate) async fn ask(&self) -> Result<(), String> {
+        match self {
+            Self::Postgres(config) => {
+                let session = Session::open(config).await.map_err(|error| session::message(&error))?;
+                session.client.simple_query("SELECT 1").await.map_err(|error| session::message(&error))?;
+            }
+            Self::Mysql(opts) => {
+                let connect = mysql_async::Conn::new(opts.clone());
+                let connected = tokio::time::timeout(CONNECT_LIMIT, connect).await;
+                let mut connection =
+                    connected.map_err(|_| "it did not take the connection".to_owned())?.map_err(in_words)?;
+                connection.query_drop("SELECT 1").await.map_err(in_words)?;
+                let _ = connection.disconnect().await;
+            }
+        }
+        Ok(())
+    }
+}
+
+#[expect(clippy::needless_pass_by_value, reason = "as `map_err` gives it")]
+fn in_words(error: mysql_async::Error) -> String {
+    error.to_string()
+}
+
+fn postgres(endpoint: &Endpoint, password: Option<&str>, database: &str) -> tokio_postgres::Config {
+    let mut config = tokio_postgres::Config::new();
+    match endpoint {
+        Endpoint::Unix { folder, port } => config.host_path(folder).port(*port),
+        Endpoint::Tcp { host, port } => config.host(host).port(*port),
+    };
+    config.user(superuser(Engine::Postgres)).dbname(database).connect_timeout(CONNECT_LIMIT);
+    config.application_name("rehearsal").ssl_mode(tokio_postgres::config::SslMode::Disable);
+    if let Some(password) = password {
+        config.password(password);
+    }
+    config
+}
+
+fn mysql(engine: Engine, endpoint: &Endpoint, password: Option<&str>, database: &str) -> mysql_async::Opts {
+    let options = mysql_async::OptsBuilder::default()
+        .user(Some(superuser(engine)))
+        .pass(password)
+        .db_name(Some(database))
+        // Through the address that was given and no other: the driver would move on to a socket that the server names.
+        .prefer_socket(false)
+        .stmt_cache_size(0);
+    match endpoint {
+        Endpoint::Unix { folder, port } => options.socket(Some(socket(folder, *port).display().to_string())),
+        Endpoint::Tcp { host, port } => options.ip_or_hostname(host.as_str()).tcp_port(*port),
+    }
+    .into()
+}
+
+/// Where the unix socket of a MySQL or MariaDB server is that was started from local binaries.
+pub fn socket(folder: &std::path::Path, port: u16) -> std::path::PathBuf {
+    folder.join(format!("mysqld.{port}.sock"))
+}

@@ -1,0 +1,75 @@
+//! What the prepared snapshot holds, and bringing it to rest before anything is measured.
+
+use std::time::Duration;
+
+use mysql_async::prelude::Queryable;
+use mysql_async::{Conn, Error};
+use tokio::time::{Instant, sleep};
+
+use crate::run::TableFacts;
+use crate::sql::mysql::name::{quote, relation};
+
+/// How long the server may take to write what it has changed.
+const WRITE_LIMIT: Duration = Duration::from_secs(60);
+
+/// Every table of a database that is no view, largest first; a partitioned one is one table.
+///
+/// Rows are counted: the statistics of InnoDB are an estimate from a few pages, which is wrong by half where rows differ in
+/// size (MySQL 9.7 manual, 17.8.10), and limits and extrapolations stand on this figure. Bytes are the data and the indexes,
+/// as the statistics have them right after `ANALYZE TABLE`.
+pub async fn table_facts(connection: &mut Conn, database: &str) -> Result<Vec<TableFacts>, Error> {
+    let mut facts = Vec::new();
+    for (table, bytes) in tables(connection, database).await? {
+        let sql = format!("SELECT COUNT(*) FROM {}.{}", quote(database), quote(&table));
+        let rows: Option<u64> = connection.query_first(sql).await?;
+        facts.push(TableFacts { name: relation(database, &table), rows, bytes });
+    }
+    facts.sort_by(|a, b| b.bytes.cmp(&a.bytes).then_with(|| a.name.cmp(&b.name)));
+    Ok(facts)
+}
+
+/// The tables of a database with their bytes. (A sequence of MariaDB is a table with one row, and no table to its users.)
+async fn tables(connection: &mut Conn, database: &str) -> Result<Vec<(String, u64)>, Error> {
+    let sql = "SELECT CAST(TABLE_NAME AS CHAR), CAST(COALESCE(DATA_LENGTH, 0) + COALESCE(INDEX_LENGTH, 0) AS UNSIGNED)
+        FROM information_schema.TABLES
+        WHERE TABLE_SCHEMA = ? AND TABLE_TYPE IN ('BASE TABLE', 'SYSTEM VERSIONED')";
+    connection.exec(sql, (database,)).await
+}
+
+/// Brings a database to rest: no statistics to gather, no pages to write that a measured statement would otherwise pay for.
+pub async fn settle(connection: &mut Conn, database: &str) -> Result<(), Error> {
+    // MySQL keeps sizes for a day before it looks again. MariaDB has no such variable, and always looks: the comment is code
+    // for MySQL alone.
+    connection.query_drop("/*!80000 SET SESSION information_schema_stats_expiry = 0 */").await.or_else(is_empty)?;
+    for (table, _) in tables(connection, database).await? {
+        let sql = format!("ANALYZE NO_WRITE_TO_BINLOG TABLE {}.{}", quote(database), quote(&table));
+        connection.query_drop(sql).await?;
+    }
+    write_all(connection).await
+}
+
+/// ER_EMPTY_QUERY
+fn is_empty(error: Error) -> Result<(), Error> {
+    match error {
+        Error::Server(error) if error.code == 1065 => Ok(()),
+        error => Err(error),
+    }
+}
+
+/// Has InnoDB write all its changed pages. It is waited for until few are left: some change by themselves all the time.
+async fn write_all(connection: &mut Conn) -> Result<(), Error> {
+    const FEW: u64 = 16;
+    const SETTING: &str = "innodb_max_dirty_pages_pct";
+    let kept: Option<f64> = connection.query_first(format!("SELECT CAST(@@GLOBAL.{SETTING} AS DOUBLE)")).await?;
+    connection.query_drop(format!("SET GLOBAL {SETTING} = 0")).await?;
+    let begun = Instant::now();
+    let status = "SHOW GLOBAL STATUS LIKE 'Innodb_buffer_pool_pages_dirty'";
+    while begun.elapsed() < WRITE_LIMIT {
+        let dirty: Option<(String, u64)> = connection.query_first(status).await?;
+        if dirty.is_none_or(|(_, pages)| pages <= FEW) {
+            break;
+        }
+        sleep(Duration::from_millis(50)).await;
+    }
+    connection.query_drop(format!("SET GLOBAL {SETTING} = {}", kept.unwrap_or(90.0))).await
+}

@@ -1,0 +1,199 @@
+//! Growing tables of a restored schema to a wished number of rows, on MySQL and MariaDB.
+//!
+//! Rows that are there are sampled and followed as whole rows; a table without rows is filled by type. Unique keys and
+//! foreign keys hold, AUTO_INCREMENT goes on behind the last number, and the same seed on the same data makes the same rows.
+//!
+//! Limits: a key made of foreign keys is checked against all parents' keys in memory (about 20 bytes for each); unique keys on
+//! expressions and on generated columns are left to the server to refuse; CHECK constraints of a table without rows hold
+//! only if the scenario says what its columns may hold. Of geometries, points alone are made up. Rows come in the order of
+//! the primary key where that counts on, which is the order that the server is fastest in.
+
+mod ask;
+mod error;
+mod field;
+mod indexes;
+mod keys;
+mod kind;
+mod load;
+mod maker;
+mod name;
+mod overrides;
+mod plan;
+mod references;
+mod rows;
+mod sample;
+mod source;
+mod table;
+mod triggers;
+mod vary;
+
+use mysql_async::prelude::Queryable;
+use mysql_async::{Conn, Opts};
+use rand::SeedableRng;
+use rand::rngs::ChaCha8Rng;
+use sha2::{Digest, Sha256};
+
+pub use error::{GrowError, Place};
+
+use crate::scenario::TableWish;
+use crate::server::DATABASE;
+use crate::snapshot::Listen;
+use crate::snapshot::grow::order::{self, Node};
+use name::{Relation, Unclear};
+use table::Table;
+
+/// Strict, so that no value is changed in silence, but open for what restored rows may have: zero dates, and 0 in an
+/// AUTO_INCREMENT column.
+const SQL_MODE: &str = "SET SESSION sql_mode = 'STRICT_ALL_TABLES,ALLOW_INVALID_DATES,NO_AUTO_VALUE_ON_ZERO'";
+
+/// A table that gets rows, and why.
+struct Task {
+    table: Table,
+    wish: TableWish,
+    place: Place,
+    add: u64,
+}
+
+/// Brings each table to the rows that are wished for it, and says what a reader should know of it.
+///
+/// `opts` must be a superuser's, and name the database to grow; the server must run with `local_infile = ON`. Tables grow one
+/// after another, parents first. A table that has more rows already is left alone, and a note says so.
+pub async fn grow(opts: &Opts, wishes: &[TableWish], seed: u64, listen: Listen<'_>) -> Result<Vec<String>, GrowError> {
+    let mut conn = Conn::new(opts.clone()).await.map_err(GrowError::reading("from the server"))?;
+    let grown = grow_all(&mut conn, opts.db_name().unwrap_or(DATABASE), wishes, seed, listen).await;
+    // What the server says to a goodbye changes nothing of what was done.
+    let _ = conn.disconnect().await;
+    grown
+}
+
+async fn grow_all(
+    conn: &mut Conn,
+    database: &str,
+    wishes: &[TableWish],
+    seed: u64,
+    listen: Listen<'_>,
+) -> Result<Vec<String>, GrowError> {
+    let mariadb = prepare(conn).await?;
+    let relations = name::relations(conn, database).await?;
+    let mut notes = Vec::new();
+    let mut tasks: Vec<Task> = Vec::new();
+    for wish in wishes {
+        let Some(task) = task(conn, wish, &relations, mariadb, &mut notes).await? else { continue };
+        if tasks.iter().any(|other| other.table.relation == task.table.relation) {
+            return Err(GrowError::Twice(task.place));
+        }
+        tasks.push(task);
+    }
+    for at in order_of(&tasks)? {
+        let task = &tasks[at];
+        let rng = generator(seed, &task.table);
+        let plan = plan::plan(conn, &task.table, &task.wish, &task.place, task.add, rng).await?;
+        load::load(conn, &task.table, &task.wish, &task.place, plan, listen).await?;
+    }
+    Ok(notes)
+}
+
+/// Sets the session for reading and filling, and says whether this is MariaDB.
+async fn prepare(conn: &mut Conn) -> Result<bool, GrowError> {
+    let failed = GrowError::reading("what the server says to the settings of the session");
+    let version = ask::one(conn, "the server's version", "SELECT VERSION()").await?.unwrap_or_default();
+    let mariadb = version.contains("MariaDB");
+    // UTC has no hours that a clock change leaves out, which TIMESTAMP columns would refuse.
+    let settings =
+        "SET @rehearsal_sql_mode = @@sql_mode, SESSION time_zone = '+00:00', foreign_key_checks = 0, sql_log_bin = 0";
+    conn.query_drop("SET NAMES utf8mb4").await.map_err(&failed)?;
+    conn.query_drop(settings).await.map_err(&failed)?;
+    conn.query_drop(SQL_MODE).await.map_err(&failed)?;
+    if !mariadb {
+        // Catalogs as they are, not as they were a day ago; more memory for making indexes again.
+        let settings = "SET SESSION information_schema_stats_expiry = 0, innodb_ddl_buffer_size = 134217728";
+        conn.query_drop(settings).await.map_err(&failed)?;
+    }
+    Ok(mariadb)
+}
+
+/// What must be done for one wish; `None` if its table has its rows.
+async fn task(
+    conn: &mut Conn,
+    wish: &TableWish,
+    relations: &[Relation],
+    mariadb: bool,
+    notes: &mut Vec<String>,
+) -> Result<Option<Task>, GrowError> {
+    let place = Place { line: wish.line, table: wish.name.clone() };
+    let table = Table::read(conn, find(wish, relations, &place)?, relations, mariadb).await?;
+    if table.rows >= wish.rows {
+        if table.rows > wish.rows {
+            notes.push(format!(
+                "{} has {} rows already, more than the {} wished for; it was left alone",
+                wish.name, table.rows, wish.rows
+            ));
+        }
+        return Ok(None);
+    }
+    let add = wish.rows - table.rows;
+    let task = Task { wish: named_as_kept(wish, &table), table, place, add };
+    if task.table.rows == 0 {
+        check_partition_key(&task)?;
+    }
+    Ok(Some(task))
+}
+
+/// The wish with its columns named as the table has them, where case alone differs.
+fn named_as_kept(wish: &TableWish, table: &Table) -> TableWish {
+    let kept = |name: &String| table.position(name).map_or(name.clone(), |at| table.columns[at].name.clone());
+    TableWish {
+        columns: wish.columns.iter().map(|(name, column)| (kept(name), column.clone())).collect(),
+        ..wish.clone()
+    }
+}
+
+/// A table in ranges or lists without rows needs to be told what its partition key may be: no partition may fit a made-up one.
+fn check_partition_key(task: &Task) -> Result<(), GrowError> {
+    let said = |name: &String| task.wish.columns.get(name).is_some_and(|c| c.values.is_some() || c.range.is_some());
+    match task.table.columns.iter().find(|column| column.partition_key && !said(&column.name)) {
+        None => Ok(()),
+        Some(column) => Err(GrowError::Column {
+            place: task.place.clone(),
+            column: column.name.clone(),
+            why: "it decides on the partition and there are no rows to follow; give `range` or `values`".into(),
+        }),
+    }
+}
+
+fn find<'a>(wish: &TableWish, relations: &'a [Relation], place: &Place) -> Result<&'a Relation, GrowError> {
+    let relation = name::resolve(&wish.name, relations).map_err(|unclear| match unclear {
+        Unclear::Malformed => GrowError::Malformed(place.clone()),
+        Unclear::Missing(near) => GrowError::NoSuchTable { place: place.clone(), near },
+        Unclear::Ambiguous(found) => GrowError::Ambiguous { place: place.clone(), found },
+    })?;
+    match relation.kind.as_str() {
+        "BASE TABLE" | "SYSTEM VERSIONED" => Ok(relation),
+        kind => Err(GrowError::NotATable { place: place.clone(), kind: kind.to_lowercase() }),
+    }
+}
+
+fn order_of(tasks: &[Task]) -> Result<Vec<usize>, GrowError> {
+    let nullable = |table: &Table, names: &[String]| {
+        names.iter().any(|name| table.position(name).is_some_and(|at| !table.columns[at].not_null))
+    };
+    let node = |task: &Task| Node {
+        oid: task.table.relation.number,
+        has_rows: task.table.rows > 0,
+        parents: task.table.foreign.iter().map(|key| (key.parent, nullable(&task.table, &key.columns))).collect(),
+    };
+    order::order(&tasks.iter().map(node).collect::<Vec<_>>()).map_err(|stuck| GrowError::Cycle {
+        place: tasks[stuck[0]].place.clone(),
+        tables: stuck.iter().map(|at| tasks[*at].place.table.clone()).collect(),
+    })
+}
+
+/// A generator of its own for each table, so that one wish more or less does not change the rows of another, and for each
+/// number of rows, so that a table that was grown before does not get the same random values again.
+fn generator(seed: u64, table: &Table) -> ChaCha8Rng {
+    let mut hash = Sha256::new();
+    hash.update(seed.to_be_bytes());
+    hash.update(table.rows.to_be_bytes());
+    hash.update(table.relation.shown());
+    ChaCha8Rng::from_seed(hash.finalize().into())
+}

@@ -1,0 +1,190 @@
+//! Why a table could not be grown.
+
+pub use crate::snapshot::grow::Place;
+use crate::snapshot::grow::meant;
+
+/// Why a table could not be grown. Every text says where the scenario asked for it and what to do.
+#[derive(Debug, thiserror::Error)]
+pub enum GrowError {
+    /// The server did not give what was asked for.
+    #[error("cannot read {what}: {}", server_says(source))]
+    Read {
+        /// What was read.
+        what: String,
+        /// What the server said.
+        source: mysql_async::Error,
+    },
+    /// A name that is not one.
+    #[error("{0}: this is not the name of a table; write `name`, `database.name`, or either part in backticks")]
+    Malformed(Place),
+    /// No such table.
+    #[error("{place}: there is no such table in the restored schema{}", meant(near))]
+    NoSuchTable {
+        /// Where it was asked for.
+        place: Place,
+        /// Names that are like it.
+        near: Vec<String>,
+    },
+    /// Several tables have this name.
+    #[error("{place}: several tables have this name; write one of {}", found.join(", "))]
+    Ambiguous {
+        /// Where it was asked for.
+        place: Place,
+        /// Their full names.
+        found: Vec<String>,
+    },
+    /// Something that holds no rows of its own.
+    #[error("{place}: this is a {kind}, and only tables can be grown")]
+    NotATable {
+        /// Where it was asked for.
+        place: Place,
+        /// What it is.
+        kind: String,
+    },
+    /// The same table twice.
+    #[error("{0}: this table is named twice; keep one of the two")]
+    Twice(Place),
+    /// No such column.
+    #[error("{place}: there is no column {column}{}", meant(near))]
+    NoSuchColumn {
+        /// Where it was asked for.
+        place: Place,
+        /// The column.
+        column: String,
+        /// Names that are like it.
+        near: Vec<String>,
+    },
+    /// A column cannot be filled as the scenario says.
+    #[error("{place}: column {column}: {why}")]
+    Column {
+        /// Where it was asked for.
+        place: Place,
+        /// The column.
+        column: String,
+        /// Why, and what to do.
+        why: String,
+    },
+    /// A value that the column's type does not take.
+    #[error("{place}: column {column}: the server does not take `{value}` for {declared}: {}", server_says(source))]
+    Value {
+        /// Where it was asked for.
+        place: Place,
+        /// The column.
+        column: String,
+        /// Its type.
+        declared: String,
+        /// The value.
+        value: String,
+        /// What the server said.
+        source: Box<mysql_async::Error>,
+    },
+    /// A foreign key without a row to point to.
+    #[error(
+        "{place}: foreign key {key} needs rows of {parent}, which is empty; grow {parent} as well, or put a first row into the restored dump"
+    )]
+    ParentEmpty {
+        /// Where it was asked for.
+        place: Place,
+        /// The foreign key.
+        key: String,
+        /// The parent table.
+        parent: String,
+    },
+    /// A unique or foreign key that cannot be kept.
+    #[error("{place}: {key}: {why}")]
+    Key {
+        /// Where it was asked for.
+        place: Place,
+        /// The key.
+        key: String,
+        /// Why, and what to do.
+        why: String,
+    },
+    /// Tables that wait for each other's first row.
+    #[error(
+        "{place}: {} refer to each other and are all empty, so none of them can have a first row; put a few rows into the restored dump",
+        tables.join(", ")
+    )]
+    Cycle {
+        /// Where the first of them was asked for.
+        place: Place,
+        /// The tables.
+        tables: Vec<String>,
+    },
+    /// The server refused the statement that loads the rows.
+    #[error("{place}: the server did not load the rows that were made: {}{}", server_says(source), load_advice(source))]
+    Load {
+        /// Where it was asked for.
+        place: Place,
+        /// What the server said.
+        source: mysql_async::Error,
+    },
+    /// The server refused rows that were made.
+    #[error("{place}: the server refused rows that were made: {said}{advice}")]
+    Refused {
+        /// Where it was asked for.
+        place: Place,
+        /// What the server said.
+        said: String,
+        /// What to do, with a leading separator.
+        advice: String,
+    },
+    /// Values of the scenario that a foreign key does not allow.
+    #[error("{place}: foreign key {key}: the values that the scenario gives are not all in {parent}")]
+    Dangling {
+        /// Where it was asked for.
+        place: Place,
+        /// The foreign key.
+        key: String,
+        /// The parent table.
+        parent: String,
+    },
+}
+
+impl GrowError {
+    /// What turns a failed query into this error.
+    pub(crate) fn reading(what: &str) -> impl Fn(mysql_async::Error) -> Self + use<> {
+        let what = what.to_owned();
+        move |source| Self::Read { what: what.clone(), source }
+    }
+
+    /// Whether it is the scenario (or a file that it names) that has to be changed, and not the machine.
+    pub fn is_the_scenarios(&self) -> bool {
+        !matches!(self, Self::Read { .. } | Self::Load { .. })
+    }
+
+    /// What the server warns of when it leaves out a row or changes a value, with what can be done about it.
+    ///
+    /// Numbers are those of the server error reference of MySQL 9.7; MariaDB has 4025 where MySQL has 3819.
+    pub(crate) fn refused(place: &Place, code: u64, said: String, checked: &[String]) -> Self {
+        let columns = if checked.is_empty() { "its columns".to_owned() } else { checked.join(", ") };
+        let advice = match code {
+            3819 | 4025 => format!("; say with `values` or `range` what {columns} may hold"),
+            1062 | 1526 => "; say with `values` or `range` what its columns may hold, or wish for fewer rows".into(),
+            1048 | 1263 => "; say with `values` what the column may hold".into(),
+            _ => String::new(),
+        };
+        Self::Refused { place: place.clone(), said, advice }
+    }
+}
+
+/// What the server itself said, or else what went wrong on the way to it.
+pub(crate) fn server_says(error: &mysql_async::Error) -> String {
+    match error {
+        mysql_async::Error::Server(server) => server.message.clone(),
+        other => other.to_string(),
+    }
+}
+
+/// 3948 on MySQL and 4166 on MariaDB; MySQL also says 1148 where the client may not.
+fn load_advice(error: &mysql_async::Error) -> &'static str {
+    match error {
+        mysql_async::Error::Server(server) if matches!(server.code, 1148 | 3948 | 4166) => {
+            "; rows are sent by LOAD DATA LOCAL, so the server must run with `local_infile = ON`"
+        }
+        mysql_async::Error::Server(server) if matches!(server.code, 3 | 14 | 20 | 1021 | 1030 | 1114) => {
+            "; mostly the disk of the server is full: free space there, or wish for fewer rows"
+        }
+        _ => "",
+    }
+}

@@ -1,0 +1,220 @@
+//! How new rows keep a table's foreign keys: as the sampled row has them, or drawn anew from the parent's keys.
+//!
+//! Sampled references are kept, with their skew, as long as they reach a fair part of the parents. Where the parent has
+//! far more rows than the sample refers to (because it was grown as well), they are drawn evenly from all of its keys.
+//! Limit: foreign keys that share a column (a tenant, say) are never drawn anew, since all of them must fit one another; their
+//! rows keep to the parents that the existing rows have.
+
+use std::collections::HashSet;
+
+use super::ask;
+use super::error::GrowError;
+use super::keys::{Combined, Keeping};
+use super::kind::Kind;
+use super::plan::Draft;
+use super::source::Source;
+use super::table::Foreign;
+use crate::snapshot::grow::combine::{Combinations, hash};
+use crate::snapshot::grow::draw::Draw;
+use crate::snapshot::grow::tuples::Tuples;
+use crate::sql::mysql::name::quote;
+
+/// A parent with more keys than this times those in the sample has its references drawn anew.
+const REACH: u64 = 2;
+
+/// Settles the columns of foreign keys, and of a unique key that is made of them.
+pub(crate) async fn settle(draft: &mut Draft<'_>, keeping: &Keeping) -> Result<(), GrowError> {
+    if let Some(combined) = &keeping.combined {
+        combine(draft, combined).await?;
+    }
+    for at in 0..draft.table.foreign.len() {
+        let key = draft.table.foreign[at].clone();
+        let columns = positions(draft, &key);
+        let given = columns
+            .iter()
+            .any(|column| draft.wish_of(*column).is_some_and(|wish| wish.values.is_some() || wish.range.is_some()));
+        let settled = columns.iter().filter(|column| draft.sources[**column].is_some()).count();
+        if given || settled == columns.len() {
+            continue;
+        }
+        if columns.iter().all(|column| draft.sample_at[*column].is_some()) {
+            if settled == 0 && should_redraw(draft, &key, &columns).await? {
+                redraw(draft, &key, &columns).await?;
+            }
+        } else {
+            fill_empty(draft, &key, &columns, settled).await?;
+        }
+    }
+    Ok(())
+}
+
+/// Checks that each foreign key's columns come from one place: one row of the sample, or one key of a parent.
+pub(crate) fn check(draft: &Draft<'_>) -> Result<(), GrowError> {
+    for key in &draft.table.foreign {
+        let origin = |at: &usize| match draft.sources[*at] {
+            Some(Source::Drawn { draw, .. }) => Some(draw),
+            _ => None,
+        };
+        let columns = positions(draft, key);
+        let is_null = columns.iter().any(|at| matches!(draft.sources[*at], Some(Source::Null)));
+        if !is_null && columns.iter().any(|at| origin(at) != origin(&columns[0])) {
+            return Err(tangled(draft, key));
+        }
+    }
+    Ok(())
+}
+
+fn positions(draft: &Draft<'_>, key: &Foreign) -> Vec<usize> {
+    key.columns.iter().filter_map(|name| draft.table.position(name)).collect()
+}
+
+fn tangled(draft: &Draft<'_>, key: &Foreign) -> GrowError {
+    GrowError::Key {
+        place: draft.place.clone(),
+        key: key.name.clone(),
+        why: format!(
+            "({}) shares a column with another key, and both cannot be drawn at once; put a few rows into the restored \
+             dump, whose references are then followed",
+            key.columns.join(", ")
+        ),
+    }
+}
+
+/// Whether the references of the sample reach too few of the parent's rows.
+async fn should_redraw(draft: &mut Draft<'_>, key: &Foreign, columns: &[usize]) -> Result<bool, GrowError> {
+    if columns.iter().any(|at| draft.wish_of(*at).is_some_and(|wish| wish.distinct.is_some())) {
+        return Ok(true);
+    }
+    let shares = |other: &&Foreign| other.name != key.name && other.columns.iter().any(|c| key.columns.contains(c));
+    if key.parent == draft.table.relation.number || draft.table.foreign.iter().any(|other| shares(&other)) {
+        return Ok(false);
+    }
+    let sample = &draft.world.sample;
+    let places: Vec<usize> = columns.iter().filter_map(|at| draft.sample_at[*at]).collect();
+    let reached: HashSet<u64> = (0..sample.len())
+        .filter(|row| places.iter().all(|place| sample.value(*row, *place).is_some()))
+        .map(|row| hash(places.iter().map(|place| sample.raw(row, *place))))
+        .collect();
+    let what = format!("the number of rows of {}", key.parent_shown);
+    let sql = format!("SELECT COUNT(*) FROM {}", key.parent_sql);
+    let count = ask::number(draft.conn, &what, &sql).await?.unwrap_or(0);
+    Ok(!reached.is_empty() && u64::try_from(count).unwrap_or(0) > REACH * reached.len() as u64)
+}
+
+async fn redraw(draft: &mut Draft<'_>, key: &Foreign, columns: &[usize]) -> Result<(), GrowError> {
+    let null_given = columns.iter().any(|at| draft.wish_of(*at).is_some_and(|wish| wish.null_fraction.is_some()));
+    let null_with = if null_given { None } else { columns.first().and_then(|at| draft.sample_at[*at]) };
+    let keys = parent_keys(draft, key).await?;
+    draw(draft, keys, columns, null_with);
+    Ok(())
+}
+
+/// Settles a foreign key of a table without rows.
+async fn fill_empty(draft: &mut Draft<'_>, key: &Foreign, columns: &[usize], settled: usize) -> Result<(), GrowError> {
+    let nullable = columns.iter().find(|at| !draft.table.columns[**at].not_null && draft.sources[**at].is_none());
+    if settled > 0 || key.parent == draft.table.relation.number {
+        // A single NULL in it frees a row from a foreign key (MATCH SIMPLE, the default).
+        let Some(nullable) = nullable else {
+            return Err(if settled > 0 { tangled(draft, key) } else { parent_empty(draft, key) });
+        };
+        draft.sources[*nullable] = Some(Source::Null);
+        return Ok(());
+    }
+    let keys = parent_keys(draft, key).await?;
+    match nullable {
+        _ if keys.len() > 0 => draw(draft, keys, columns, None),
+        Some(nullable) => draft.sources[*nullable] = Some(Source::Null),
+        None => return Err(parent_empty(draft, key)),
+    }
+    Ok(())
+}
+
+fn parent_empty(draft: &Draft<'_>, key: &Foreign) -> GrowError {
+    GrowError::ParentEmpty { place: draft.place.clone(), key: key.name.clone(), parent: key.parent_shown.clone() }
+}
+
+fn draw(draft: &mut Draft<'_>, keys: Tuples, columns: &[usize], null_with: Option<usize>) {
+    let distinct = columns.iter().filter_map(|at| draft.wish_of(*at).and_then(|wish| wish.distinct)).min();
+    let used = keys.len().min(distinct.map_or(usize::MAX, |count| usize::try_from(count).unwrap_or(usize::MAX)));
+    let draw = draft.world.draws.len();
+    draft.world.draws.push(Draw { keys, used, null_with });
+    for (part, at) in columns.iter().enumerate() {
+        draft.sources[*at] = Some(Source::Drawn { draw, part });
+    }
+}
+
+/// A parent's keys.
+async fn parent_keys(draft: &mut Draft<'_>, key: &Foreign) -> Result<Tuples, GrowError> {
+    let names: Vec<String> = key.parent_columns.iter().map(|name| quote(name)).collect();
+    let whole = names.iter().map(|name| format!("{name} IS NOT NULL"));
+    let query = format!(
+        "SELECT {} FROM {} WHERE {} ORDER BY {}",
+        names.join(", "),
+        key.parent_sql,
+        whole.collect::<Vec<_>>().join(" AND "),
+        names.join(", "),
+    );
+    ask::tuples(draft.conn, &format!("the keys of {}", key.parent_shown), &query, names.len(), ask::ALL).await
+}
+
+/// Settles a unique key whose columns are combined.
+async fn combine(draft: &mut Draft<'_>, combined: &Combined) -> Result<(), GrowError> {
+    let first = draft.world.draws.len();
+    let mut columns = Vec::new();
+    for at in &combined.foreign {
+        let key = draft.table.foreign[*at].clone();
+        let places = positions(draft, &key);
+        let keys = parent_keys(draft, &key).await?;
+        if keys.len() == 0 {
+            return Err(parent_empty(draft, &key));
+        }
+        draw(draft, keys, &places, None);
+        columns.extend(places);
+    }
+    for at in &combined.finite {
+        let values = finite_values(draft, *at).await?;
+        draw(draft, values, &[*at], None);
+        columns.push(*at);
+    }
+    let draws = (first..draft.world.draws.len()).collect();
+    // Rows that a counter goes past cannot be met again.
+    let taken = if combined.counter.is_some() { HashSet::new() } else { taken(draft, &columns).await? };
+    let combinations = Combinations::new(draws, &draft.world.draws, taken, &mut draft.rng);
+    if combined.counter.is_none() && combinations.free() < draft.rows {
+        return Err(GrowError::Key {
+            place: draft.place.clone(),
+            key: combined.key.clone(),
+            why: format!(
+                "it has room for {} more rows, every combination of its values counted, and {} more are wished; grow the \
+                 tables it refers to, or wish for fewer",
+                combinations.free(),
+                draft.rows
+            ),
+        });
+    }
+    draft.combinations = Some(combinations);
+    Ok(())
+}
+
+/// The combinations that existing rows have.
+async fn taken(draft: &mut Draft<'_>, columns: &[usize]) -> Result<HashSet<u64>, GrowError> {
+    let names: Vec<String> = columns.iter().map(|at| quote(&draft.table.columns[*at].name)).collect();
+    let query = format!("SELECT {} FROM {}", names.join(", "), draft.table.relation.sql());
+    let rows = ask::tuples(draft.conn, "the rows' unique keys", &query, columns.len(), ask::ALL).await?;
+    let raw = |row: usize| (0..columns.len()).map(|column| rows.raw(row, column)).collect::<Vec<_>>();
+    Ok((0..rows.len()).map(|row| hash(raw(row).into_iter())).collect())
+}
+
+/// All values of a column that has only a few.
+async fn finite_values(draft: &mut Draft<'_>, at: usize) -> Result<Tuples, GrowError> {
+    let column = &draft.table.columns[at];
+    if let Some(values) = draft.wish_of(at).and_then(|wish| wish.values.clone()) {
+        return super::overrides::from_texts(draft.conn, column, &values, draft.place).await;
+    }
+    let mut tuples = Tuples::new(1);
+    match &column.kind {
+        Kind::Enum(labels) => labels.iter().for_each(|label| tuples.push(Some(label.as_bytes()))),
+        _ => [b"0", b"1"].iter().for_each(|value| tuples.push(Some(*value))),
+    }
+    Ok(tuples)
+}

@@ -1,0 +1,308 @@
+//! Restoring a plain dump: SQL text, sent over a connection of our own.
+//!
+//! psql is never started, so its commands reach no shell: those that matter are followed, those that only concern what psql
+//! shows are skipped, all others stop the restore. Statements run as they would in psql, each in a transaction of its own, except
+//! that neighbouring INSERTs share one for speed. Functions and DO blocks of a dump run with the rights of the scratch server.
+
+use std::fs::File;
+use std::io::{BufRead, BufReader, Read};
+use std::path::{Path, PathBuf};
+use std::pin::pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use bytes::Bytes;
+use futures_util::SinkExt;
+use tokio::sync::mpsc;
+use tokio_postgres::Client;
+
+use super::RestoreError;
+use super::meta::{self, Action};
+use super::recovery::{self, LeftOut, Recovery};
+use crate::snapshot::postgres::grow::quote;
+use crate::snapshot::{Listen, Progress};
+use crate::sql::Statement;
+use crate::sql::postgres::scanner::{Item, MetaCommand, ScanError, Scanner};
+use crate::sql::postgres::transaction::{Control, control};
+
+/// INSERTs share a transaction up to so many bytes of text.
+const BATCH: usize = 256 << 10;
+/// So many items may wait for the server.
+const AHEAD: usize = 64;
+/// A statement may name so many roles that are not there.
+const ROLES: usize = 50;
+
+/// Restores a script; gives what a reader should know.
+pub(crate) async fn restore(client: &Client, file: &Path, listen: Listen<'_>) -> Result<Vec<String>, RestoreError> {
+    let read = |source| RestoreError::Read { file: file.to_owned(), source };
+    let opened = File::open(file).map_err(read)?;
+    let total = opened.metadata().map_err(read)?.len();
+    let done = Arc::new(AtomicU64::new(0));
+    let reader = BufReader::with_capacity(256 << 10, Counted { inner: opened, done: Arc::clone(&done) });
+    let mut items = scan(reader);
+    let mut script = Script {
+        client,
+        file: file.to_owned(),
+        notes: Vec::new(),
+        roles: Vec::new(),
+        batch: Vec::new(),
+        batched: 0,
+        in_transaction: false,
+        database: None,
+        began: false,
+    };
+    while let Some(item) = items.recv().await {
+        let item = item.map_err(|source| RestoreError::Scan { file: file.to_owned(), source })?;
+        script.take(item, &mut items).await?;
+        listen(Progress::Bytes { file, done: done.load(Ordering::Relaxed), total });
+    }
+    script.flush().await?;
+    Ok(script.finish())
+}
+
+/// Scans in a thread of its own, as far ahead as the channel lets it.
+fn scan(reader: impl BufRead + Send + 'static) -> mpsc::Receiver<Result<Item, ScanError>> {
+    let (sender, receiver) = mpsc::channel(AHEAD);
+    tokio::task::spawn_blocking(move || {
+        let mut scanner = Scanner::new(reader);
+        while let Some(item) = scanner.next_item().transpose() {
+            let is_last = item.is_err();
+            if sender.blocking_send(item).is_err() || is_last {
+                break;
+            }
+        }
+    });
+    receiver
+}
+
+/// Makes a role that a dump names, if it is not there.
+pub(crate) async fn make_role(client: &Client, role: &str) -> Result<(), tokio_postgres::Error> {
+    let known = client.query_one("SELECT EXISTS (SELECT FROM pg_roles WHERE rolname = $1)", &[&role]).await?;
+    if known.get(0) {
+        return Ok(());
+    }
+    client.batch_execute(&format!("CREATE ROLE {} NOLOGIN", quote(role))).await
+}
+
+struct Script<'a> {
+    client: &'a Client,
+    file: PathBuf,
+    notes: Vec<String>,
+    /// Roles that were made.
+    roles: Vec<String>,
+    /// INSERTs that were not sent yet, and their bytes.
+    batch: Vec<Statement>,
+    batched: usize,
+    /// Whether the script opened a transaction.
+    in_transaction: bool,
+    /// The database that the script says it is of.
+    database: Option<String>,
+    /// Whether anything was made so far.
+    began: bool,
+}
+
+impl Script<'_> {
+    async fn take(
+        &mut self,
+        item: Item,
+        items: &mut mpsc::Receiver<Result<Item, ScanError>>,
+    ) -> Result<(), RestoreError> {
+        match item {
+            Item::Statement(statement) if statement.command == "INSERT" => {
+                self.began = true;
+                self.batched += statement.text.len();
+                self.batch.push(statement);
+                if self.batched >= BATCH { self.flush().await } else { Ok(()) }
+            }
+            Item::Statement(statement) => {
+                self.flush().await?;
+                self.statement(&statement).await
+            }
+            Item::CopyStart(statement) => {
+                self.flush().await?;
+                self.began = true;
+                self.copy(&statement, items).await
+            }
+            Item::Meta(command) => {
+                self.flush().await?;
+                self.meta(&command).await
+            }
+            // Both are taken by `copy`.
+            Item::CopyData(_) | Item::CopyEnd => Ok(()),
+        }
+    }
+
+    async fn statement(&mut self, statement: &Statement) -> Result<(), RestoreError> {
+        match recovery::left_out(statement) {
+            Some(LeftOut::ServerFile) => {
+                return Err(RestoreError::ServerFile { file: self.file.clone(), line: statement.line });
+            }
+            Some(LeftOut::Database) => {
+                self.note(&format!("{} was left out: the dump is restored into a scratch database", statement.command));
+                return Ok(());
+            }
+            None => {}
+        }
+        self.began |= recovery::makes_something(statement);
+        self.run(statement).await?;
+        match control(statement) {
+            Some(Control::Begin) => self.in_transaction = true,
+            Some(Control::Commit { chain } | Control::Rollback { chain }) => self.in_transaction = chain,
+            Some(Control::Prepare) => self.in_transaction = false,
+            _ => {}
+        }
+        Ok(())
+    }
+
+    /// Runs a statement, making the roles that it lacks.
+    async fn run(&mut self, statement: &Statement) -> Result<(), RestoreError> {
+        for _ in 0..ROLES {
+            let Err(source) = self.send(&statement.text, control(statement).is_some()).await else { return Ok(()) };
+            let recovery = source
+                .as_db_error()
+                .map_or(Recovery::Stop, |error| recovery::of(statement, error.code().code(), error.message()));
+            match recovery {
+                Recovery::GoOn => return Ok(()),
+                Recovery::Note(note) => {
+                    self.note(&note);
+                    return Ok(());
+                }
+                Recovery::MakeRole(role) if !self.roles.contains(&role) => {
+                    make_role(self.client, &role).await.map_err(|source| self.server(source))?;
+                    self.roles.push(role);
+                }
+                Recovery::NoExtension => {
+                    let (file, line, statement) = self.place(statement);
+                    return Err(RestoreError::Extension { file, line, statement, source });
+                }
+                Recovery::MakeRole(_) | Recovery::Stop => return Err(self.failed(statement, source)),
+            }
+        }
+        Ok(())
+    }
+
+    /// Sends SQL. Within a transaction of the script it can fail without failing the transaction.
+    async fn send(&self, sql: &str, is_control: bool) -> Result<(), tokio_postgres::Error> {
+        if !self.in_transaction || is_control {
+            return self.client.batch_execute(sql).await;
+        }
+        self.client.batch_execute("SAVEPOINT rehearsal").await?;
+        let sent = self.client.batch_execute(sql).await;
+        let back = if sent.is_ok() { "" } else { "ROLLBACK TO SAVEPOINT rehearsal; " };
+        self.client.batch_execute(&format!("{back}RELEASE SAVEPOINT rehearsal")).await?;
+        sent
+    }
+
+    /// Sends the INSERTs that wait. One that fails undoes all of them, and is then found by sending them one by one.
+    async fn flush(&mut self) -> Result<(), RestoreError> {
+        let batch = std::mem::take(&mut self.batch);
+        self.batched = 0;
+        if batch.is_empty() {
+            return Ok(());
+        }
+        let texts: Vec<&str> = batch.iter().map(|statement| statement.text.as_str()).collect();
+        if self.send(&texts.join(";\n"), false).await.is_ok() {
+            return Ok(());
+        }
+        for statement in &batch {
+            self.run(statement).await?;
+        }
+        Ok(())
+    }
+
+    async fn copy(
+        &mut self,
+        statement: &Statement,
+        items: &mut mpsc::Receiver<Result<Item, ScanError>>,
+    ) -> Result<(), RestoreError> {
+        let sink = self.client.copy_in::<_, Bytes>(&statement.text).await;
+        let mut sink = pin!(sink.map_err(|source| self.failed(statement, source))?);
+        // The channel closes after an error, which the sink then takes for a copy that is given up.
+        while let Some(item) = items.recv().await {
+            match item.map_err(|source| RestoreError::Scan { file: self.file.clone(), source })? {
+                Item::CopyData(chunk) => {
+                    sink.send(chunk).await.map_err(|source| self.failed(statement, source))?;
+                }
+                _ => break,
+            }
+        }
+        sink.finish().await.map_err(|source| self.failed(statement, source))?;
+        Ok(())
+    }
+
+    async fn meta(&mut self, command: &MetaCommand) -> Result<(), RestoreError> {
+        match meta::judge(&command.text) {
+            Action::Skip => Ok(()),
+            Action::Encoding(name) => {
+                let sql = format!("SET client_encoding = '{}'", name.replace('\'', "''"));
+                self.client.batch_execute(&sql).await.map_err(|source| self.server(source))
+            }
+            Action::Connect(to) => self.connect(to, command.line).await,
+            Action::Refuse => Err(RestoreError::Meta {
+                file: self.file.clone(),
+                line: command.line,
+                text: command.text.trim().to_owned(),
+            }),
+        }
+    }
+
+    /// Follows `\connect`: not to another database, but to a session as fresh as it would be there.
+    async fn connect(&mut self, to: Option<String>, line: u32) -> Result<(), RestoreError> {
+        if let Some(database) = to.filter(|to| self.database.as_ref() != Some(to)) {
+            if self.began {
+                return Err(RestoreError::SeveralDatabases { file: self.file.clone(), line, database });
+            }
+            self.note(&format!("\\connect {database} was not followed: the dump is restored into a scratch database"));
+            self.database = Some(database);
+        }
+        self.client.batch_execute("RESET ALL").await.map_err(|source| self.server(source))
+    }
+
+    fn note(&mut self, note: &str) {
+        let note = format!("{}: {note}", self.file.display());
+        if !self.notes.contains(&note) {
+            self.notes.push(note);
+        }
+    }
+
+    fn finish(mut self) -> Vec<String> {
+        if !self.roles.is_empty() {
+            self.note(&format!("made the roles {}, which the dump names", self.roles.join(", ")));
+        }
+        self.notes
+    }
+
+    fn server(&self, source: tokio_postgres::Error) -> RestoreError {
+        RestoreError::Server { file: self.file.clone(), source }
+    }
+
+    fn failed(&self, statement: &Statement, source: tokio_postgres::Error) -> RestoreError {
+        let (file, line, mut text) = self.place(statement);
+        // Which row of a COPY it was, the server says only here.
+        if let Some(context) = source.as_db_error().and_then(tokio_postgres::error::DbError::where_)
+            && statement.command == "COPY"
+        {
+            text = format!("{text}\n  {context}");
+        }
+        RestoreError::Statement { file, line, statement: text, source }
+    }
+
+    fn place(&self, statement: &Statement) -> (PathBuf, u32, String) {
+        let first = statement.text.lines().next().unwrap_or_default();
+        (self.file.clone(), statement.line, first.chars().take(200).collect())
+    }
+}
+
+/// A reader that says how much was read of it.
+struct Counted {
+    inner: File,
+    done: Arc<AtomicU64>,
+}
+
+impl Read for Counted {
+    fn read(&mut self, buffer: &mut [u8]) -> std::io::Result<usize> {
+        let read = self.inner.read(buffer)?;
+        self.done.fetch_add(read as u64, Ordering::Relaxed);
+        Ok(read)
+    }
+}

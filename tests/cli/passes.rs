@@ -1,0 +1,39 @@
+//! `--passes 2`: stalls are on record where they were asked for, and `null` where they were not.
+
+use crate::sandbox::Sandbox;
+
+/// A migration that keeps every row of a table locked for a second, and the table open for everybody.
+const BACKFILL: &str = "UPDATE orders SET total = total + 1;\nSELECT pg_sleep(1);\n";
+
+#[test]
+fn a_second_pass_feels_rows_that_stay_locked() {
+    let sandbox = Sandbox::shop().with("migrations/002_backfill.sql", BACKFILL);
+    let ended = sandbox.run(&["run", "scenario.toml", "--out", "out", "--passes", "2"]).expect(1);
+    assert!(ended.stdout.contains("error[blocks-writes] migrations/002_backfill.sql:1"), "{}", ended.stdout);
+    assert!(ended.stdout.contains("A writer of rows of public.orders"), "{}", ended.stdout);
+    let record = sandbox.record();
+    assert!(record["overhead"]["noise_floor_ms"].as_f64().is_some_and(|floor| floor >= 10.0));
+    let blocking = &record["migrations"][1]["blocking"][0];
+    let stalled = |who: &str| blocking[who]["stalled_ms"].as_f64().expect("it was felt");
+    assert_eq!(blocking["table"], "public.orders");
+    assert_eq!(blocking["writes"]["held_ms"], 0.0);
+    assert!(stalled("writes") > 900.0 && stalled("reads") < 900.0, "{blocking}");
+    let record_of_the_first = &record["migrations"][0]["blocking"][0]["reads"];
+    assert!(record_of_the_first["stalled_ms"].is_f64(), "{record_of_the_first}");
+    sandbox.assert_clean();
+}
+
+#[test]
+fn one_pass_feels_nothing_and_says_so() {
+    let sandbox = Sandbox::shop().with("migrations/002_backfill.sql", BACKFILL);
+    sandbox.rehearse().expect(0);
+    let record = sandbox.record();
+    assert!(record["overhead"].get("noise_floor_ms").is_none());
+    assert!(record["migrations"][0]["blocking"][0]["reads"]["stalled_ms"].is_null());
+}
+
+#[test]
+fn another_number_of_passes_is_refused() {
+    let ended = Sandbox::shop().run(&["run", "scenario.toml", "--passes", "3"]).expect(2);
+    assert!(ended.stderr.contains("3 is not in 1..=2"), "{}", ended.stderr);
+}

@@ -1,0 +1,30 @@
+//! What is measured and done on MySQL and MariaDB, on real servers: local binaries and containers. A server that does not
+//! start is a failure.
+
+#![allow(clippy::unwrap_used, clippy::expect_used, missing_docs)]
+// Tests are handed to the lab as they are written.
+#![allow(clippy::needless_pass_by_value)]
+
+mod dumps;
+mod faults;
+mod files;
+mod grow;
+mod lab;
+mod measure;
+mod probes;
+mod queries;
+mod restore;
+mod servers;
+mod splitting;
+mod tools;
+
+// What the tests of the program share, of which each binary uses a part.
+#[path = "../cli/docker.rs"]
+#[allow(dead_code)]
+mod docker;
+#[path = "../cli/process.rs"]
+#[allow(dead_code)]
+mod process;
+#[path = "../cli/sandbox.rs"]
+#[allow(dead_code)]
+mod sandbox;
