@@ -13,7 +13,7 @@ pub(super) async fn full(statements: &[Statement], server: &Server) -> Option<Re
     // PostgreSQL's disk_full says so itself. The others, ER_DISK_FULL, ER_GET_ERRNO (what MariaDB makes of it in a bulk load) and
     // ER_RECORD_FILE_FULL, have further causes, so the log has to say so too.
     let told = error.sqlstate == "53100"
-        || matches!(error.code, Some(1021 | 1030 | 1114)) && server.log_tail().await.contains(WORDS);
+        || matches!(error.code, Some(3 | 14 | 20 | 1021 | 1030 | 1114)) && server.log_tail().await.contains(WORDS);
     told.then(|| RehearseError::DiskFull {
         place: match server.endpoint() {
             Endpoint::Unix { .. } => {

@@ -48,7 +48,7 @@ fn quotes_spaces_and_words_of_the_language_in_names_come_out_as_they_are() {
             .collect();
         tables.sort_unstable();
         let longest_name = longest.trim_matches('`');
-        assert_eq!(tables, [(lines, Some(500)), ("select", Some(500)), (longest_name, Some(500))]);
+        assert_eq!(tables, [(lines, Some(500)), ("`select`", Some(500)), (longest_name, Some(500))]);
         assert_eq!(record["migrations"][0]["removed"][0]["column"], "naïve 'x'");
         let copied = &record["migrations"][0]["statements"][0];
         assert_eq!(copied["algorithm"], "copy");
