@@ -100,7 +100,9 @@ async fn one(
         Err(RehearseError::Interrupted) => Completion::Interrupted,
         Err(error) => Completion::Failed(error.to_string()),
     };
-    let mut run = builder.finish(completion);
+    // As it is saved, to the microsecond: what is judged and shown now is what a saved record would be.
+    let measured = builder.finish(completion);
+    let mut run = Run::from_json(&measured.to_json()).unwrap_or(measured);
     (run.findings, run.verdict) = verdict::judge(&run);
     (run, result.err())
 }
