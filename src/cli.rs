@@ -11,12 +11,13 @@ mod sweep;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
+use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand};
 use tokio_util::sync::CancellationToken;
 
 use crate::report::Request;
-use crate::scenario::ProviderWish;
+use crate::scenario::{ProviderWish, duration};
 pub use printer::Printer;
 
 /// How the program ends, for whoever started it.
@@ -141,6 +142,9 @@ struct RunArguments {
     /// Multiply every number of rows that a scenario wishes
     #[arg(long, value_name = "F", value_parser = positive)]
     rows_scale: Option<f64>,
+    /// Stop a migration that takes longer than this (`90s`, `10m`), against what the scenario says
+    #[arg(long, value_name = "DURATION", value_parser = timeout)]
+    timeout: Option<Duration>,
     /// With 2, migrate once more on a second server, with probes that feel how long readers and writers wait
     #[arg(long, value_name = "1|2", default_value_t = 1, value_parser = clap::value_parser!(u8).range(1..=2))]
     passes: u8,
@@ -153,6 +157,14 @@ fn positive(text: &str) -> Result<f64, String> {
     match text.parse::<f64>() {
         Ok(factor) if factor > 0.0 && factor.is_finite() => Ok(factor),
         _ => Err("a number greater than 0".to_owned()),
+    }
+}
+
+fn timeout(text: &str) -> Result<Duration, String> {
+    match duration::parse(text) {
+        Ok(timeout) if timeout.is_zero() => Err("it must be longer than nothing".to_owned()),
+        Ok(timeout) => Ok(timeout),
+        Err(why) => Err(why.to_string()),
     }
 }
 

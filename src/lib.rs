@@ -6,7 +6,7 @@
 //! ```text
 //! scenario.toml
 //!   scenario    the file a user writes -> a Scenario without invalid state
-//!   server      a scratch server by provider (local, container), owned by one guard
+//!   server      a scratch server by provider (local, container, external, command), owned by one guard
 //!   sql         scripts -> statements
 //!   snapshot    dumps restored, tables grown
 //!   query       the old and the new application's queries: run before, between and after, compared

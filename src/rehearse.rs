@@ -21,7 +21,7 @@ use crate::observe::probe::ProbeError;
 use crate::query::{self, LoadError, QueryError, Sets};
 use crate::run::{Cache, QuerySet, SnapshotFacts};
 use crate::scenario::{ProviderWish, Scenario, SnapshotWish, Tool};
-use crate::server::{DATABASE, Server, ServerError, container, sweep};
+use crate::server::{Server, ServerError, container, sweep};
 use crate::snapshot::{self, Progress, SnapshotError};
 use event::{Event, Events, Stage};
 use second_pass::Touched;
@@ -219,9 +219,9 @@ async fn explain_loss<T>(result: Result<T, RehearseError>, server: &Server) -> R
 
 /// Lets the server run on, and says how to reach it (a password may be in it) and how to be rid of it.
 fn keep(server: Server) -> String {
-    let reach = server.reach();
+    let told = format!("the server was kept: {}; {}", server.reach(), server.removal());
     std::mem::forget(server);
-    format!("the server was kept: {reach}; `rehearsal sweep` removes it")
+    told
 }
 
 async fn start_server(scenario: &Scenario, options: &Options, events: &Events) -> Result<Server, RehearseError> {
@@ -262,7 +262,7 @@ async fn fill(wish: &SnapshotWish, events: &Events, server: &Server) -> Result<(
     events.send(Event::Begun(Stage::Snapshot));
     server.begin_filling().await?;
     let listen = |progress: Progress<'_>| events.send(filling(progress));
-    let prepared = snapshot::prepare(&server.access(DATABASE), wish, server, &listen).await?;
+    let prepared = snapshot::prepare(&server.access(server.database()), wish, server, &listen).await?;
     server.end_filling().await?;
     // Again, since only now it has the settings that it is measured with.
     events.send(Event::Server(server.facts().await?));
@@ -308,5 +308,10 @@ fn scaled(wish: &SnapshotWish, scale: Option<f64>) -> SnapshotWish {
 
 /// Where the tool under the tap connects.
 fn target(tap: &crate::tap::Tap, server: &Server) -> Target {
-    Target { engine: server.engine(), address: tap.address(), password: server.password().map(str::to_owned) }
+    Target {
+        engine: server.engine(),
+        address: tap.address(),
+        login: server.login().clone(),
+        database: server.database().to_owned(),
+    }
 }

@@ -96,6 +96,47 @@ pub struct ServerWish {
     pub image: Option<String>,
     /// Settings of the measured server.
     pub settings: BTreeMap<String, String>,
+    /// The server that somebody else started, for [`ProviderWish::External`].
+    pub external: Option<ExternalWish>,
+    /// How a server is got from a program and given back to it, for [`ProviderWish::Command`].
+    pub command: Option<CommandWish>,
+}
+
+/// A scratch server that somebody else started (`[server.external]`).
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ExternalWish {
+    /// Where it is.
+    pub url: UrlWish,
+    /// The database that the URL names holds the data already, and is migrated as it is.
+    pub in_place: bool,
+    /// Others may be connected to the server.
+    pub shared: bool,
+}
+
+/// Where a URL comes from. One with a password is never in a scenario.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum UrlWish {
+    /// A variable of the environment (`env:NAME`).
+    Variable(String),
+    /// The scenario itself; it has no password.
+    Written(String),
+}
+
+/// A server that a program makes and takes back (`[server.command]`): a thin clone, a cloud branch, a restored snapshot.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct CommandWish {
+    /// Handed to `sh -c`; prints the URL, and behind it whatever `down` needs.
+    pub up: String,
+    /// Handed to `sh -c`, with all that `up` printed.
+    pub down: String,
+    /// How long each of the two may take.
+    pub timeout: Duration,
+    /// Where both run: the scenario's folder.
+    pub folder: PathBuf,
+    /// See [`ExternalWish::in_place`].
+    pub in_place: bool,
+    /// See [`ExternalWish::shared`].
+    pub shared: bool,
 }
 
 /// How the server is to be had.
@@ -108,6 +149,12 @@ pub enum ProviderWish {
     Container,
     /// Server binaries of this machine.
     Local,
+    /// A server that somebody else started (`[server.external]`).
+    #[value(skip)]
+    External,
+    /// A server that a program makes (`[server.command]`).
+    #[value(skip)]
+    Command,
 }
 
 /// The data to begin with (`[snapshot]`).

@@ -6,8 +6,10 @@
 
 pub mod access;
 pub mod binaries;
+mod command;
 pub mod container;
 mod error;
+mod external;
 pub(crate) mod libpq;
 pub mod local;
 mod mysql;
@@ -22,9 +24,13 @@ use std::time::Duration;
 
 use crate::run::ServerFacts;
 use crate::scenario::{Engine, ProviderWish, ServerWish};
-pub use access::Access;
+pub use access::{Access, Login};
+pub use command::CommandError;
+use command::CommandServer;
 use container::ContainerServer;
 pub use error::ServerError;
+pub use external::ExternalError;
+use external::{ExternalServer, Permission};
 use local::LocalServer;
 use session::Session;
 
@@ -40,6 +46,7 @@ const START_LIMIT: Duration = Duration::from_secs(120);
 pub struct Server {
     provider: Provider,
     wish: ServerWish,
+    login: Login,
     /// How the provider was chosen, for the record.
     pub notes: Vec<String>,
 }
@@ -48,6 +55,8 @@ pub struct Server {
 enum Provider {
     Local(Box<LocalServer>),
     Container(Box<ContainerServer>),
+    External(Box<ExternalServer>),
+    Command(Box<CommandServer>),
 }
 
 /// Where a server listens.
@@ -86,6 +95,19 @@ impl Server {
     pub async fn start(wish: &ServerWish, provider: Option<ProviderWish>, kept: bool) -> Result<Self, ServerError> {
         let mut notes = Vec::new();
         let provider = match provider.unwrap_or(wish.provider) {
+            ProviderWish::External => {
+                let wished = wish.external.as_ref().ok_or(ServerError::NotSaid { table: "[server.external]" })?;
+                let (url, source) = external::resolve(wished)?;
+                let may = Permission { in_place: wished.in_place, shared: wished.shared };
+                let (server, told) = ExternalServer::start(wish, (&url, &source), may, kept).await?;
+                notes.extend(told);
+                Provider::External(Box::new(server))
+            }
+            ProviderWish::Command => {
+                let (server, told) = CommandServer::start(wish, kept).await?;
+                notes.extend(told);
+                Provider::Command(Box::new(server))
+            }
             ProviderWish::Local => Provider::Local(Box::new(LocalServer::start(wish, kept).await?)),
             ProviderWish::Container => Provider::Container(Box::new(ContainerServer::start(wish, kept).await?)),
             ProviderWish::Auto => match ContainerServer::start(wish, kept).await {
@@ -113,7 +135,13 @@ impl Server {
                 Err(other) => return Err(other),
             },
         };
-        Ok(Self { provider, wish: wish.clone(), notes })
+        let login = match &provider {
+            Provider::Local(_) => Login::superuser(wish.engine, None),
+            Provider::Container(server) => Login::superuser(wish.engine, Some(&server.password)),
+            Provider::External(server) => server.login().clone(),
+            Provider::Command(server) => server.server.login().clone(),
+        };
+        Ok(Self { provider, wish: wish.clone(), login, notes })
     }
 
     /// Where it listens.
@@ -121,14 +149,27 @@ impl Server {
         match &self.provider {
             Provider::Local(server) => server.endpoint(),
             Provider::Container(server) => server.endpoint(),
+            Provider::External(server) => server.endpoint(),
+            Provider::Command(server) => server.server.endpoint(),
         }
     }
 
-    /// The superuser's password; `None` where the server asks for none.
+    /// As whom we connect: the superuser of a server that was started here, or whoever the URL names.
+    pub fn login(&self) -> &Login {
+        &self.login
+    }
+
+    /// The password; `None` where the server asks for none.
     pub fn password(&self) -> Option<&str> {
+        self.login.password.as_deref()
+    }
+
+    /// The database that is rehearsed on: [`DATABASE`], unless the data is in another one already.
+    pub fn database(&self) -> &str {
         match &self.provider {
-            Provider::Local(_) => None,
-            Provider::Container(server) => Some(&server.password),
+            Provider::Local(_) | Provider::Container(_) => DATABASE,
+            Provider::External(server) => &server.database,
+            Provider::Command(server) => &server.server.database,
         }
     }
 
@@ -139,13 +180,12 @@ impl Server {
 
     /// How to connect to one of its databases directly, not through the tap.
     pub fn access(&self, database: &str) -> Access {
-        Access::new(self.engine(), &self.endpoint(), self.password(), database)
+        Access::new(self.engine(), &self.endpoint(), &self.login, database)
     }
 
     /// The same for a server that is known to be PostgreSQL.
     pub fn config(&self, database: &str) -> tokio_postgres::Config {
-        let Access::Postgres(config) = Access::new(Engine::Postgres, &self.endpoint(), self.password(), database)
-        else {
+        let Access::Postgres(config) = Access::new(Engine::Postgres, &self.endpoint(), &self.login, database) else {
             unreachable!("PostgreSQL was asked for")
         };
         *config
@@ -153,20 +193,24 @@ impl Server {
 
     /// Whether it still answers queries.
     pub async fn answers(&self) -> bool {
-        self.access(DATABASE).ask().await.is_ok()
+        self.access(self.database()).ask().await.is_ok()
     }
 
     /// Waits until a local server has ended by itself, and ends what it left running. Forever for a container, which ends
-    /// as a whole.
+    /// as a whole, and for a server that is not ours.
     pub(crate) async fn ended(&self) {
         match &self.provider {
             Provider::Local(server) => server.ended().await,
-            Provider::Container(_) => std::future::pending().await,
+            _ => std::future::pending().await,
         }
     }
 
     /// How a person reaches it with the engine's own client, for a server that is kept.
     pub fn reach(&self) -> String {
+        if let Provider::External(_) | Provider::Command(_) = self.provider {
+            // Whoever gave the URL has the password, and it is theirs to show.
+            return format!("database {} on {}", self.database(), self.origin());
+        }
         let password = self.password().unwrap_or_default();
         match self.engine() {
             Engine::Postgres => match self.endpoint() {
@@ -179,9 +223,26 @@ impl Server {
         }
     }
 
-    /// Lets it be filled fast, until [`end_filling`](Self::end_filling).
+    fn origin(&self) -> String {
+        match &self.provider {
+            Provider::Local(server) => server.installation.folder.display().to_string(),
+            Provider::Container(server) => server.image.clone(),
+            Provider::External(server) => server.origin(),
+            Provider::Command(server) => server.server.origin(),
+        }
+    }
+
+    /// Whether it was started here, and its settings are ours to change.
+    fn is_ours(&self) -> bool {
+        matches!(self.provider, Provider::Local(_) | Provider::Container(_))
+    }
+
+    /// Lets it be filled fast, until [`end_filling`](Self::end_filling). A server of somebody else's keeps its settings.
     pub(crate) async fn begin_filling(&self) -> Result<(), ServerError> {
-        match self.access(DATABASE) {
+        if !self.is_ours() {
+            return Ok(());
+        }
+        match self.access(self.database()) {
             Access::Postgres(config) => postgres::settings::begin_filling(&Session::open(&config).await?.client).await,
             Access::Mysql(opts) => mysql::filling::begin(&mut mysql_async::Conn::new(opts).await?).await,
         }
@@ -192,7 +253,12 @@ impl Server {
         if let Provider::Container(server) = &self.provider {
             server.forget_dump().await?;
         }
-        match self.access(DATABASE) {
+        match &self.provider {
+            Provider::External(server) => return server.settle().await,
+            Provider::Command(server) => return server.server.settle().await,
+            Provider::Local(_) | Provider::Container(_) => {}
+        }
+        match self.access(self.database()) {
             Access::Postgres(config) => {
                 let session = Session::open(&config).await?;
                 postgres::settings::end_filling(&session.client, &self.wish.settings).await?;
@@ -205,6 +271,7 @@ impl Server {
         match &self.provider {
             Provider::Local(server) => server.flush_disk().await,
             Provider::Container(server) => server.flush_disk().await,
+            Provider::External(_) | Provider::Command(_) => Ok(()),
         }
     }
 
@@ -213,27 +280,48 @@ impl Server {
         match &self.provider {
             Provider::Local(server) => server.pg_restore(dump, arguments).await,
             Provider::Container(server) => server.pg_restore(dump, arguments).await,
+            Provider::External(server) => server.pg_restore(dump, arguments).await,
+            Provider::Command(server) => server.server.pg_restore(dump, arguments).await,
         }
     }
 
     /// What the server is, for the record.
     pub async fn facts(&self) -> Result<ServerFacts, ServerError> {
-        let (version, settings) = match self.access(DATABASE) {
+        let (version, settings) = match self.access(self.database()) {
             Access::Postgres(config) => postgres::facts::read(&config, &self.wish).await?,
             Access::Mysql(opts) => mysql::facts::read(opts, &self.wish).await?,
         };
-        let (provider, origin) = match &self.provider {
-            Provider::Local(server) => ("local", server.installation.folder.display().to_string()),
-            Provider::Container(server) => ("container", server.image.clone()),
+        let provider = match &self.provider {
+            Provider::Local(_) => "local",
+            Provider::Container(_) => "container",
+            Provider::External(_) => "external",
+            Provider::Command(_) => "command",
         };
         Ok(ServerFacts {
             engine: self.engine(),
             version,
             provider: provider.to_owned(),
-            origin,
+            origin: self.origin(),
             settings,
             cpus: std::thread::available_parallelism().map_or(1, std::num::NonZero::get),
         })
+    }
+
+    /// Where its data is, for whoever has to make room there.
+    pub(crate) fn disk(&self) -> String {
+        match &self.provider {
+            Provider::Local(_) => format!("{} (set REHEARSAL_CACHE_DIR for another place)", local::kept_in().display()),
+            Provider::Container(_) => "the disk of the Docker engine".to_owned(),
+            Provider::External(_) | Provider::Command(_) => self.origin(),
+        }
+    }
+
+    /// How what is kept of it is removed.
+    pub(crate) fn removal(&self) -> &'static str {
+        match &self.provider {
+            Provider::External(_) => "the next rehearsal there replaces it",
+            _ => "`rehearsal sweep` removes it",
+        }
     }
 
     /// The end of the server's log, to tell why it is gone; empty when there is none.
@@ -241,6 +329,8 @@ impl Server {
         match &self.provider {
             Provider::Local(server) => server.log_tail(),
             Provider::Container(server) => server.log_tail().await,
+            // Its log is its owner's.
+            Provider::External(_) | Provider::Command(_) => String::new(),
         }
     }
 
@@ -249,6 +339,8 @@ impl Server {
         match self.provider {
             Provider::Local(server) => server.stop().await,
             Provider::Container(server) => server.stop().await,
+            Provider::External(server) => server.stop().await,
+            Provider::Command(server) => server.stop().await,
         }
     }
 }

@@ -6,7 +6,7 @@ use super::{ExitStatus, Printer};
 use crate::rehearse::{self, Pending, RehearseError, Work};
 use crate::report::style::shorten;
 use crate::run::{Bytes, Rows};
-use crate::scenario::{Engine, ProviderWish, Scenario, Tool, TransactionMode, discover};
+use crate::scenario::{Engine, ProviderWish, Scenario, Tool, TransactionMode, UrlWish, discover};
 
 pub(super) fn check(paths: &[PathBuf], printer: &Printer) -> anyhow::Result<ExitStatus> {
     let paths = discover(paths)?;
@@ -64,6 +64,15 @@ fn server(scenario: &Scenario) -> String {
         (ProviderWish::Auto, None) => "container if Docker has one, else local".to_owned(),
         (ProviderWish::Container, None) => "container".to_owned(),
         (ProviderWish::Local, None) => "local".to_owned(),
+        (ProviderWish::External, None) => match wish.external.as_ref().map(|external| &external.url) {
+            Some(UrlWish::Variable(name)) => format!("the one that {name} names"),
+            Some(UrlWish::Written(url)) => url.clone(),
+            None => "external".to_owned(),
+        },
+        (ProviderWish::Command, None) => {
+            let up = wish.command.as_ref().map_or("up", |command| command.up.as_str());
+            format!("made by `{up}`")
+        }
     };
     let settings: Vec<String> = wish.settings.iter().map(|(name, value)| format!("{name} = {value}")).collect();
     let settings = if settings.is_empty() { String::new() } else { format!(", {}", settings.join(", ")) };

@@ -41,7 +41,10 @@ pub(super) async fn run(
     let (mut met, mut ran) = (0, 0);
     for (file, outputs) in files.iter().zip(outputs) {
         let scenario = match Scenario::load(file) {
-            Ok(scenario) => scenario,
+            Ok(mut scenario) => {
+                scenario.migrations.timeout = arguments.timeout.unwrap_or(scenario.migrations.timeout);
+                scenario
+            }
             Err(error) => {
                 printer.diagnostics(&error);
                 worst = worst.or_worse(ExitStatus::Usage);
@@ -170,6 +173,7 @@ fn status_of(error: &RehearseError) -> ExitStatus {
         | RehearseError::Queries(_)
         | RehearseError::Query(QueryError::OldFailsBefore(..)) => ExitStatus::Usage,
         RehearseError::Snapshot(error) if error.is_the_scenarios() => ExitStatus::Usage,
+        RehearseError::Server(error) if error.is_usage() => ExitStatus::Usage,
         RehearseError::Query(_)
         | RehearseError::Server(_)
         | RehearseError::ServerGone { .. }

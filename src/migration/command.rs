@@ -16,6 +16,7 @@ use tokio::io::{AsyncRead, AsyncReadExt};
 use tokio::process::{Child, Command};
 
 use crate::scenario::Engine;
+use crate::server::access::Login;
 use crate::server::processes;
 use option_file::OptionFile;
 
@@ -59,7 +60,7 @@ pub enum CommandError {
         output: String,
     },
     /// It took longer than it may.
-    #[error("it was stopped, since it had not ended after {} s ([migrations] timeout){output}", .limit.as_secs())]
+    #[error("it was stopped, since it had not ended after {} s (--timeout, [migrations] timeout){output}", .limit.as_secs())]
     TooLong {
         /// The limit.
         limit: Duration,
@@ -75,14 +76,20 @@ pub struct Target {
     pub engine: Engine,
     /// The tap.
     pub address: SocketAddr,
-    /// The password, where the server asks for one.
-    pub password: Option<String>,
+    /// As whom.
+    pub login: Login,
+    /// The database.
+    pub database: String,
 }
 
 impl Target {
     /// A text that may be shown to anybody.
     fn without_password(&self, text: &str) -> String {
-        self.password.as_deref().map_or_else(|| text.to_owned(), |password| text.replace(password, "***"))
+        let Some(password) = self.login.password.as_deref().filter(|password| !password.is_empty()) else {
+            return text.to_owned();
+        };
+        // As it is, and as the URL has it.
+        text.replace(password, "***").replace(&variables::encoded(password), "***")
     }
 }
 
@@ -109,7 +116,7 @@ pub async fn run(
     let url = variables::url(target);
     variables::set(&mut program, target);
     if target.engine != Engine::Postgres
-        && let Err(error) = lead_clients(&mut program, env)
+        && let Err(error) = lead_clients(&mut program, env, &target.login.user)
     {
         return Outcome { result: Err(error), left_running: 0 };
     }
@@ -145,11 +152,11 @@ pub async fn run(
 }
 
 /// Leads clients of MySQL to the tap by an option file, if none of the user's leads them elsewhere.
-fn lead_clients(program: &mut Command, env: &BTreeMap<String, String>) -> Result<(), CommandError> {
+fn lead_clients(program: &mut Command, env: &BTreeMap<String, String>, user: &str) -> Result<(), CommandError> {
     if let Some(astray) = option_file::leading_astray(env) {
         return Err(CommandError::OptionFile(astray));
     }
-    let home = own_options::write().map_err(|(folder, source)| CommandError::OwnOptions { folder, source })?;
+    let home = own_options::write(user).map_err(|(folder, source)| CommandError::OwnOptions { folder, source })?;
     program.env("MYSQL_HOME", home);
     Ok(())
 }
@@ -220,8 +227,13 @@ mod tests {
 
     /// A target that no other test has, in this process or another: what a command leaves running is known by it.
     fn target(port: u16) -> Target {
-        let password = Some(format!("secret{}", std::process::id()));
-        Target { engine: Engine::Postgres, address: SocketAddr::from(([127, 0, 0, 1], port)), password }
+        let password = format!("secret{}", std::process::id());
+        Target {
+            engine: Engine::Postgres,
+            address: SocketAddr::from(([127, 0, 0, 1], port)),
+            login: Login::superuser(Engine::Postgres, Some(&password)),
+            database: "rehearsal".to_owned(),
+        }
     }
 
     async fn run_here(command: &str, target: &Target, limit: Duration) -> Outcome {
@@ -239,7 +251,11 @@ mod tests {
 
     #[tokio::test]
     async fn the_program_is_led_to_mysql_and_to_no_other_server() {
-        let target = Target { engine: Engine::Mariadb, password: Some("secret".to_owned()), ..target(4325) };
+        let target = Target {
+            engine: Engine::Mariadb,
+            login: Login::superuser(Engine::Mariadb, Some("secret")),
+            ..target(4325)
+        };
         let test = "test \"$MYSQL_HOST:$MYSQL_TCP_PORT:$MYSQL_PORT\" = 127.0.0.1:4325:4325 \
                     && test \"$MYSQL_USER:$MYSQL_PWD:$MYSQL_PASSWORD/$MYSQL_DATABASE\" = root:secret:secret/rehearsal \
                     && test \"$DATABASE_URL\" = mysql://root:secret@127.0.0.1:4325/rehearsal \
@@ -248,6 +264,18 @@ mod tests {
         let home = BTreeMap::from([("HOME".to_owned(), "/nonexistent".to_owned())]);
         let outcome = run(test, Path::new("/"), &home, &target, GRACE).await;
         outcome.result.expect("the variables are set");
+    }
+
+    #[tokio::test]
+    async fn a_password_of_any_letters_is_written_as_a_url_has_it_and_shown_in_neither_form() {
+        let login = Login { user: "app@shop".to_owned(), password: Some("p@ss:/w%rd?".to_owned()) };
+        let target = Target { login, database: "shop".to_owned(), ..target(4326) };
+        let url = "postgresql://app%40shop:p%40ss%3A%2Fw%25rd%3F@127.0.0.1:4326/shop?sslmode=disable";
+        assert_eq!(variables::url(&target), url);
+        let command = "echo \"$DATABASE_URL $PGPASSWORD\"; exit 1";
+        let error = run_here(command, &target, GRACE).await.result.expect_err("it fails");
+        let shown = "  | postgresql://app%40shop:***@127.0.0.1:4326/shop?sslmode=disable ***";
+        assert_eq!(error.to_string(), format!("it ended with exit status: 1\n{shown}"));
     }
 
     #[tokio::test]

@@ -31,7 +31,7 @@ use catalog::Catalog;
 use record::Record;
 
 /// The account of the observer's sessions.
-const ACCOUNT: &str = "rehearsal_observer";
+pub(crate) const ACCOUNT: &str = "rehearsal_observer";
 
 /// Which of the two it is, where they differ.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -53,6 +53,8 @@ pub struct Observer {
     /// The server's `lock_wait_timeout`, which sessions begin with, in seconds.
     lock_wait_timeout: Option<u64>,
     listener: Listener,
+    /// The database that is rehearsed on, whose tables have plain names on record.
+    home: String,
     record: Mutex<Record>,
 }
 
@@ -87,6 +89,7 @@ impl Observer {
         prepare(&mut root, family, opts.pass()).await?;
         let version = root.server_version();
         root.disconnect().await?;
+        let home = opts.db_name().unwrap_or_default().to_owned();
         let mut control = session(opts, family).await?;
         let sampling = session(opts, family).await?;
         let initial = Catalog::read(&mut control, family, true).await?;
@@ -98,14 +101,15 @@ impl Observer {
             binlog: cell(&facts, 2) == "1",
             lock_wait_timeout: number(&facts, 3),
             listener,
-            record: Mutex::new(Record::new(initial)),
+            home: home.clone(),
+            record: Mutex::new(Record::new(home.clone(), initial)),
         }))
     }
 
     /// From here on, everything belongs to the next migration.
     pub async fn begin_migration(&self) -> Result<(), ObserveError> {
         let mut control = self.control.lock().await;
-        let columns = catalog::columns(&mut control).await?;
+        let columns = catalog::columns(&mut control, &self.home).await?;
         let committed = Catalog::read(&mut control, self.family, false).await?;
         // Only of this migration's statements, so that looking through them stays quick.
         let emptied = "TRUNCATE performance_schema.events_statements_history_long; \
@@ -123,7 +127,7 @@ impl Observer {
 
     /// Ends the migration and gives what was observed of it.
     pub async fn end_migration(&self) -> Result<Observation, ObserveError> {
-        let columns = catalog::columns(&mut *self.control.lock().await).await?;
+        let columns = catalog::columns(&mut *self.control.lock().await, &self.home).await?;
         Ok(self.record().end(&columns))
     }
 

@@ -2,7 +2,7 @@
 
 use super::RehearseError;
 use crate::run::Statement;
-use crate::server::{Endpoint, Server, local};
+use crate::server::Server;
 
 /// The errno ENOSPC, as PostgreSQL, MySQL and MariaDB put it into their logs.
 const WORDS: &str = "No space left on device";
@@ -14,12 +14,5 @@ pub(super) async fn full(statements: &[Statement], server: &Server) -> Option<Re
     // ER_RECORD_FILE_FULL, have further causes, so the log has to say so too.
     let told = error.sqlstate == "53100"
         || matches!(error.code, Some(3 | 14 | 20 | 1021 | 1030 | 1114)) && server.log_tail().await.contains(WORDS);
-    told.then(|| RehearseError::DiskFull {
-        place: match server.endpoint() {
-            Endpoint::Unix { .. } => {
-                format!("{} (set REHEARSAL_CACHE_DIR for another place)", local::kept_in().display())
-            }
-            Endpoint::Tcp { .. } => "the disk of the Docker engine".to_owned(),
-        },
-    })
+    told.then(|| RehearseError::DiskFull { place: server.disk() })
 }

@@ -15,7 +15,7 @@ use crate::observe::{Activity, Observation, Observer};
 use crate::query::{Rehearsal, Sets};
 use crate::run::{HalfApplied, Migration, MigrationStatus, Statement};
 use crate::scenario::{Engine, Scenario, Tool};
-use crate::server::{Access, DATABASE, Server};
+use crate::server::{Access, Server};
 use crate::tap::Tap;
 
 /// The query point before all migrations, and the one after the last.
@@ -35,7 +35,7 @@ pub(super) async fn migrate(
     sets: Sets,
     cancel: &CancellationToken,
 ) -> Result<Vec<Touched>, RehearseError> {
-    let access = server.access(DATABASE);
+    let access = server.access(server.database());
     let pending = pending(scenario, work);
     events.send(Event::Pending(pending.clone()));
     events.send(Event::QueriesBegun(BEFORE.to_owned()));
@@ -183,7 +183,7 @@ struct Failure {
 
 /// Applies a file; gives why it failed.
 async fn apply_file(scenario: &Scenario, observer: &Observer, target: &Target, pending: &Pending) -> Option<Failure> {
-    let access = Access::through_tap(target.engine, target.address, target.password.as_deref());
+    let access = Access::through_tap(target.engine, target.address, &target.login, &target.database);
     let limit = scenario.migrations.timeout;
     let sent = AtomicUsize::new(0);
     let at_line = |line: Option<u32>| {
@@ -201,7 +201,10 @@ async fn apply_file(scenario: &Scenario, observer: &Observer, target: &Target, p
         Err(_) => {
             // The connection is closed; the tap is about to notice.
             tokio::time::sleep(SETTLING).await;
-            let why = format!("stopped, since it had not ended after {} s ([migrations] timeout)", limit.as_secs());
+            let why = format!(
+                "stopped, since it had not ended after {} s (--timeout, [migrations] timeout)",
+                limit.as_secs()
+            );
             Some(Failure { why, place: None })
         }
     }

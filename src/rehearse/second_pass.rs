@@ -14,7 +14,7 @@ use crate::observe::Observer;
 use crate::observe::probe::{Probes, Stall};
 use crate::run::{Migration, MigrationStatus};
 use crate::scenario::Scenario;
-use crate::server::{DATABASE, Server, container};
+use crate::server::{Server, container};
 use crate::tap::Tap;
 
 /// So many tables of one migration are probed, three connections each: the largest.
@@ -96,7 +96,7 @@ async fn probed(
     touched: &[Touched],
     cancel: &CancellationToken,
 ) -> Result<(), RehearseError> {
-    let access = server.access(DATABASE);
+    let access = server.access(server.database());
     let observer = Observer::start(&access, Box::new(|_| {})).await?;
     let tap = Tap::start(server.endpoint(), access.clone(), observer.clone()).await.map_err(RehearseError::Tap)?;
     let target = target(&tap, server);

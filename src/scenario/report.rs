@@ -134,7 +134,7 @@ impl Place {
         Self {
             line: line_number(text.as_bytes(), start),
             column: line[..begin].chars().count() + 1,
-            shown: tame(line),
+            shown: masked(&tame(line)),
             indent: shown_width(&line[..begin]),
             width: shown_width(&line[begin..end]).max(1),
         }
@@ -150,6 +150,16 @@ fn tame(text: &str) -> String {
     text.replace(char::is_control, " ")
 }
 
+/// A line with a star for each letter of a password in a URL: what is shown here may be in the log of a CI job.
+fn masked(line: &str) -> String {
+    let Some((scheme, rest)) = line.split_once("://") else { return line.to_owned() };
+    let end = rest.find(['/', '?', '"', '\'', ' ']).unwrap_or(rest.len());
+    let Some((login, _)) = rest[..end].rsplit_once('@') else { return line.to_owned() };
+    let Some((user, password)) = login.split_once(':') else { return line.to_owned() };
+    let stars = "*".repeat(password.width());
+    format!("{scheme}://{user}:{stars}{}", &rest[login.len()..])
+}
+
 /// The line that a byte is in, from 1.
 pub(super) fn line_number(text: &[u8], at: usize) -> usize {
     text[..at.min(text.len())].split(|byte| *byte == b'\n').count()
@@ -162,6 +172,17 @@ mod tests {
     fn report(text: &str, span: Span) -> Report {
         let problem = Problem { span, message: "no".to_owned(), help: "yes".to_owned() };
         Report::new(Path::new("s.toml"), text, vec![problem])
+    }
+
+    #[test]
+    fn a_password_in_a_url_is_not_shown() {
+        for (line, shown) in [
+            ("url = \"mysql://me:hunter2@db/shop\"", "url = \"mysql://me:*******@db/shop\""),
+            ("url = \"mysql://me@db/a:b@c\"", "url = \"mysql://me@db/a:b@c\""),
+            ("see https://toml.io: a@b", "see https://toml.io: a@b"),
+        ] {
+            assert_eq!(masked(line), shown);
+        }
     }
 
     #[test]

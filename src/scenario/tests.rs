@@ -197,6 +197,8 @@ fn a_full_file_says_all_that_can_be_said() {
                 ("fsync", "true"),
                 ("auto_explain.log_min_duration", "5"),
             ]),
+            external: None,
+            command: None,
         }
     );
     assert_eq!(

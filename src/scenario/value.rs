@@ -90,6 +90,15 @@ impl<'a> Value<'a> {
         number.filter(|number| number.is_finite()).or_else(|| self.refuse("must be finite", "write a number"))
     }
 
+    /// `true` or `false`.
+    pub(super) fn truth(&self) -> Option<bool> {
+        let DeValue::Boolean(truth) = self.inner else {
+            let help = self.unquoted::<bool>().unwrap_or("write `true` or `false`".to_owned());
+            return self.wrong_type("true or false", &help);
+        };
+        Some(*truth)
+    }
+
     /// A duration with its unit.
     pub(super) fn duration(&self) -> Option<Duration> {
         let DeValue::String(text) = self.inner else {

@@ -1,11 +1,12 @@
 //! How to connect to a scratch server, by engine.
 
+use std::fmt;
 use std::time::Duration;
 
 use mysql_async::prelude::Queryable;
 
+use super::Endpoint;
 use super::session::{self, Session};
-use super::{DATABASE, Endpoint};
 use crate::scenario::Engine;
 
 /// How long a connection may take to be made.
@@ -20,7 +21,29 @@ pub enum Access {
     Mysql(mysql_async::Opts),
 }
 
-/// The superuser of every scratch server of an engine.
+/// As whom to connect.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Login {
+    /// The account.
+    pub user: String,
+    /// Its password; `None` where the server asks for none.
+    pub password: Option<String>,
+}
+
+impl fmt::Debug for Login {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Login").field("user", &self.user).finish_non_exhaustive()
+    }
+}
+
+impl Login {
+    /// The superuser of a server that was started here.
+    pub fn superuser(engine: Engine, password: Option<&str>) -> Self {
+        Self { user: superuser(engine).to_owned(), password: password.map(str::to_owned) }
+    }
+}
+
+/// The superuser of every server of an engine that is started here.
 pub fn superuser(engine: Engine) -> &'static str {
     match engine {
         Engine::Postgres => "postgres",
@@ -29,18 +52,18 @@ pub fn superuser(engine: Engine) -> &'static str {
 }
 
 impl Access {
-    /// As the superuser, to one of the databases of the server at `endpoint`.
-    pub fn new(engine: Engine, endpoint: &Endpoint, password: Option<&str>, database: &str) -> Self {
+    /// To one of the databases of the server at `endpoint`.
+    pub fn new(engine: Engine, endpoint: &Endpoint, login: &Login, database: &str) -> Self {
         match engine {
-            Engine::Postgres => Self::Postgres(Box::new(postgres(endpoint, password, database))),
-            Engine::Mysql | Engine::Mariadb => Self::Mysql(mysql(engine, endpoint, password, database)),
+            Engine::Postgres => Self::Postgres(Box::new(postgres(endpoint, login, database))),
+            Engine::Mysql | Engine::Mariadb => Self::Mysql(mysql(endpoint, login, database)),
         }
     }
 
-    /// As the superuser, to our database through the tap that listens at this address.
-    pub fn through_tap(engine: Engine, address: std::net::SocketAddr, password: Option<&str>) -> Self {
+    /// The same through the tap that listens at this address.
+    pub fn through_tap(engine: Engine, address: std::net::SocketAddr, login: &Login, database: &str) -> Self {
         let endpoint = Endpoint::Tcp { host: address.ip().to_string(), port: address.port() };
-        Self::new(engine, &endpoint, password, DATABASE)
+        Self::new(engine, &endpoint, login, database)
     }
 }
 
@@ -70,24 +93,24 @@ fn in_words(error: mysql_async::Error) -> String {
     error.to_string()
 }
 
-fn postgres(endpoint: &Endpoint, password: Option<&str>, database: &str) -> tokio_postgres::Config {
+fn postgres(endpoint: &Endpoint, login: &Login, database: &str) -> tokio_postgres::Config {
     let mut config = tokio_postgres::Config::new();
     match endpoint {
         Endpoint::Unix { folder, port } => config.host_path(folder).port(*port),
         Endpoint::Tcp { host, port } => config.host(host).port(*port),
     };
-    config.user(superuser(Engine::Postgres)).dbname(database).connect_timeout(CONNECT_LIMIT);
+    config.user(&login.user).dbname(database).connect_timeout(CONNECT_LIMIT);
     config.application_name("rehearsal").ssl_mode(tokio_postgres::config::SslMode::Disable);
-    if let Some(password) = password {
+    if let Some(password) = &login.password {
         config.password(password);
     }
     config
 }
 
-fn mysql(engine: Engine, endpoint: &Endpoint, password: Option<&str>, database: &str) -> mysql_async::Opts {
+fn mysql(endpoint: &Endpoint, login: &Login, database: &str) -> mysql_async::Opts {
     let options = mysql_async::OptsBuilder::default()
-        .user(Some(superuser(engine)))
-        .pass(password)
+        .user(Some(&login.user))
+        .pass(login.password.as_ref())
         .db_name(Some(database))
         // Through the address that was given and no other: the driver would move on to a socket that the server names.
         .prefer_socket(false)

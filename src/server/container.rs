@@ -26,7 +26,8 @@ use tokio_util::task::TaskTracker;
 
 use super::owner::Owner;
 use super::{
-    Access, DATABASE, Endpoint, ProgramOutput, ServerError, USER, binaries, mysql, postgres, tail, wait_until_ready,
+    Access, DATABASE, Endpoint, Login, ProgramOutput, ServerError, USER, binaries, mysql, postgres, tail,
+    wait_until_ready,
 };
 use crate::scenario::{Engine, ServerWish};
 
@@ -101,7 +102,12 @@ impl ContainerServer {
         let host = container.get_host().await.map_err(engine_failed("tell its host"))?.to_string();
         let port = container.get_host_port_ipv4(port).await.map_err(engine_failed("map the server's port"))?;
         let server = Self { image, password, container, host, port, copied: Mutex::default() };
-        let access = Access::new(wish.engine, &server.endpoint(), Some(&server.password), DATABASE);
+        let access = Access::new(
+            wish.engine,
+            &server.endpoint(),
+            &Login::superuser(wish.engine, Some(&server.password)),
+            DATABASE,
+        );
         let ready = wait_until_ready(&access, async || match server.container.is_running().await {
             Ok(false) => Some("its container ended at once".to_owned()),
             _ => None,

@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use super::{binaries, owner, session};
+use super::{CommandError, ExternalError, binaries, owner, session};
 use crate::scenario::Engine;
 
 /// Why there is no server, or no more.
@@ -121,6 +121,18 @@ pub enum ServerError {
         /// Why.
         reason: String,
     },
+    /// A server of somebody else's.
+    #[error(transparent)]
+    External(#[from] ExternalError),
+    /// The program that makes a server.
+    #[error(transparent)]
+    Command(#[from] CommandError),
+    /// A provider that only the scenario can describe.
+    #[error("the scenario has no `{table}`")]
+    NotSaid {
+        /// The table.
+        table: &'static str,
+    },
     /// The server answered with an error.
     #[error("the scratch server failed: {}", session::message(.0))]
     Sql(#[from] tokio_postgres::Error),
@@ -148,6 +160,11 @@ fn installing(engine: Engine) -> &'static str {
 }
 
 impl ServerError {
+    /// Whether the scenario or the environment it is run in has to be changed, and not the machine.
+    pub fn is_usage(&self) -> bool {
+        matches!(self, Self::External(error) if error.is_usage()) || matches!(self, Self::NotSaid { .. })
+    }
+
     pub(crate) fn file(path: &Path) -> impl FnOnce(std::io::Error) -> Self + use<> {
         let path = path.to_path_buf();
         move |source| Self::File { path, source }

@@ -18,7 +18,7 @@ use tokio::process::{Child, Command};
 use super::binaries::{self, Installation};
 use super::owner::{ServerUser, cache_folder};
 use super::{
-    Access, DATABASE, Endpoint, ProgramOutput, ServerError, USER, libpq, mysql, postgres, processes, tail,
+    Access, DATABASE, Endpoint, Login, ProgramOutput, ServerError, USER, libpq, mysql, postgres, processes, tail,
     wait_until_ready,
 };
 use crate::scenario::{Engine, ServerWish};
@@ -74,7 +74,7 @@ impl LocalServer {
         })?;
         let pid = Pid::from_raw(process.id().and_then(|id| i32::try_from(id).ok()).unwrap_or_default());
         let mut server = Self { installation, process: Mutex::new(process), pid, folders };
-        let access = Access::new(wish.engine, &server.endpoint(), None, DATABASE);
+        let access = Access::new(wish.engine, &server.endpoint(), &Login::superuser(wish.engine, None), DATABASE);
         let process = server.process();
         let ready = wait_until_ready(&access, async || match process.try_wait() {
             Ok(Some(status)) => Some(format!("it ended at once ({status})")),

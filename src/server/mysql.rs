@@ -1,6 +1,7 @@
 //! What is MySQL's and MariaDB's own about a scratch server: their programs, their settings, their data folder.
 
 pub(super) mod binaries;
+pub(super) mod external;
 pub(super) mod facts;
 pub(super) mod filling;
 pub(super) mod settings;

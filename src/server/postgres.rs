@@ -1,6 +1,7 @@
 //! What is PostgreSQL's own about a scratch server: its programs, its settings, its data folder.
 
 pub(super) mod binaries;
+pub(super) mod external;
 pub(super) mod facts;
 pub(super) mod settings;
 pub(super) mod template;

@@ -8,10 +8,10 @@ use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use serde::Deserialize;
 
-use super::container;
 use super::local::{MAKING, servers_folder, templates_folder};
 use super::owner::{self, Owner};
 use super::processes;
+use super::{command, container};
 
 /// The file beside a local server's data that says whose it is.
 #[derive(Deserialize)]
@@ -88,6 +88,7 @@ fn end_postmaster(data: &Path) {
 pub async fn sweep(kept: bool) -> (Vec<String>, Option<String>) {
     sweep_templates();
     let mut removed = sweep_local(kept);
+    removed.extend(command::sweep(kept).await);
     match container::sweep(kept).await {
         Ok(containers) => {
             removed.extend(containers);

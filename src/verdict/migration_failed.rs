@@ -62,7 +62,7 @@ fn judge(run: &Run) -> Vec<Finding> {
 }
 
 const LOST: &str = "see whether it waited for a lock that another session of the migration holds; else split the work, or \
-                    give it longer ([migrations] timeout)";
+                    give it longer (--timeout, [migrations] timeout)";
 const TOOL: &str = "the log of the tool may say more; mend it and rehearse again";
 
 fn message(failure: &failure::Failure<'_>) -> String {

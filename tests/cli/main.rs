@@ -8,6 +8,7 @@ mod catalogue;
 mod command;
 mod docker;
 mod endings;
+mod external;
 mod interruption;
 mod leftovers;
 mod loss;

@@ -40,7 +40,7 @@ const COPY: &str = "ALTER TABLE orders ADD COLUMN hash char(128) AS (sha2(repeat
 const BOTH: [Place; 2] = [Place::Local, Place::Mysql("9.7")];
 
 /// With the smallest scenario that has everything, which passes.
-fn shop(place: Place) -> Sandbox {
+pub(crate) fn shop(place: Place) -> Sandbox {
     let (engine, server) = match place {
         Place::Local => ("mariadb", "provider = \"local\"".to_owned()),
         Place::Mariadb(version) => ("mariadb", format!("provider = \"container\"\nversion = \"{version}\"")),

@@ -6,6 +6,7 @@
 #![allow(clippy::needless_pass_by_value)]
 
 mod dumps;
+mod external;
 mod faults;
 mod files;
 mod grow;

@@ -2,12 +2,12 @@
 
 use std::collections::BTreeMap;
 
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use tokio::process::Command;
 
 use super::Target;
 use crate::scenario::Engine;
-use crate::server::access::superuser;
-use crate::server::{DATABASE, libpq};
+use crate::server::libpq;
 
 /// The variable that nearly every migration tool reads.
 pub(super) const URL: &str = "DATABASE_URL";
@@ -42,15 +42,22 @@ const OF_MYSQL: [&str; 22] = [
 
 /// The value of `DATABASE_URL`. MariaDB's begins with `mysql` too, since most tools know no other name.
 pub(super) fn url(target: &Target) -> String {
-    let user = superuser(target.engine);
-    let login = match &target.password {
-        Some(password) => format!("{user}:{password}"),
-        None => user.to_owned(),
+    let user = encoded(&target.login.user);
+    let login = match &target.login.password {
+        Some(password) => format!("{user}:{}", encoded(password)),
+        None => user,
     };
+    let place = format!("{login}@{}/{}", target.address, encoded(&target.database));
     match target.engine {
-        Engine::Postgres => format!("postgresql://{login}@{}/{DATABASE}?sslmode=disable", target.address),
-        Engine::Mysql | Engine::Mariadb => format!("mysql://{login}@{}/{DATABASE}", target.address),
+        Engine::Postgres => format!("postgresql://{place}?sslmode=disable"),
+        Engine::Mysql | Engine::Mariadb => format!("mysql://{place}"),
     }
+}
+
+/// A part of a URL: everything but RFC 3986's unreserved letters is encoded.
+pub(super) fn encoded(part: &str) -> String {
+    const RESERVED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
+    utf8_percent_encode(part, RESERVED).to_string()
 }
 
 /// Gives a program the variables that lead to the tap, in place of all that its caller has of that kind.
@@ -73,11 +80,11 @@ fn postgres(target: &Target) -> BTreeMap<&'static str, String> {
     let mut variables = BTreeMap::from([
         ("PGHOST", target.address.ip().to_string()),
         ("PGPORT", target.address.port().to_string()),
-        ("PGUSER", superuser(target.engine).to_owned()),
-        ("PGDATABASE", DATABASE.to_owned()),
+        ("PGUSER", target.login.user.clone()),
+        ("PGDATABASE", target.database.clone()),
         ("PGSSLMODE", "disable".to_owned()),
     ]);
-    variables.extend(target.password.clone().map(|password| ("PGPASSWORD", password)));
+    variables.extend(target.login.password.clone().map(|password| ("PGPASSWORD", password)));
     variables
 }
 
@@ -85,17 +92,17 @@ fn postgres(target: &Target) -> BTreeMap<&'static str, String> {
 /// they take from no variable, but from the option file); the others are what tools and frameworks mostly call them.
 fn mysql(target: &Target) -> BTreeMap<&'static str, String> {
     let (host, port) = (target.address.ip().to_string(), target.address.port().to_string());
-    let user = superuser(target.engine).to_owned();
+    let user = target.login.user.clone();
     let mut variables = BTreeMap::from([
         ("MYSQL_HOST", host),
         ("MYSQL_TCP_PORT", port.clone()),
         ("MYSQL_PORT", port),
         ("MYSQL_USER", user),
-        ("MYSQL_DATABASE", DATABASE.to_owned()),
+        ("MYSQL_DATABASE", target.database.clone()),
         // In place of ~/.mylogin.cnf, which goes before everything else that is not on the command line.
         ("MYSQL_TEST_LOGIN_FILE", "/dev/null".to_owned()),
     ]);
-    if let Some(password) = &target.password {
+    if let Some(password) = &target.login.password {
         variables.extend([("MYSQL_PWD", password.clone()), ("MYSQL_PASSWORD", password.clone())]);
     }
     variables

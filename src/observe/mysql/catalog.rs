@@ -178,14 +178,14 @@ pub(super) type Columns = BTreeMap<String, BTreeSet<String>>;
 
 /// Reads them. MariaDB leaves out the columns of a table that it cannot open, as while an ALTER that was given up still
 /// holds it (seen on 10.11); the names of the tables it has without opening them.
-pub(super) async fn columns(conn: &mut Conn) -> Result<Columns, mysql_async::Error> {
+pub(super) async fn columns(conn: &mut Conn, home: &str) -> Result<Columns, mysql_async::Error> {
     let sql = format!(
         "SELECT TABLE_SCHEMA, TABLE_NAME, COLUMN_NAME FROM information_schema.COLUMNS WHERE TABLE_SCHEMA NOT IN {OTHERS}; \
          SELECT TABLE_SCHEMA, TABLE_NAME, NULL FROM information_schema.TABLES WHERE TABLE_SCHEMA NOT IN {OTHERS}"
     );
     let mut columns = Columns::new();
     for row in ask(conn, &sql).await?.iter().flatten() {
-        let told = columns.entry(name::relation(cell(row, 0), cell(row, 1))).or_default();
+        let told = columns.entry(name::relation(home, cell(row, 0), cell(row, 1))).or_default();
         told.extend(row.get(2).cloned().flatten());
     }
     Ok(columns)

@@ -17,6 +17,8 @@ pub(super) type Hold = holds::Hold<Key>;
 /// What was observed of the migration that is running, and what is needed to go on.
 #[derive(Default)]
 pub(super) struct Record {
+    /// The database that is rehearsed on, whose tables have plain names on record.
+    pub(super) home: String,
     /// The database before all pending migrations.
     pub(super) initial: Arc<Catalog>,
     /// As it was when the last statement had ended.
@@ -43,8 +45,8 @@ pub(super) struct Record {
 
 impl Record {
     /// Before all migrations.
-    pub(super) fn new(initial: Catalog) -> Self {
-        Self { initial: Arc::new(initial), ..Self::default() }
+    pub(super) fn new(home: String, initial: Catalog) -> Self {
+        Self { home, initial: Arc::new(initial), ..Self::default() }
     }
 
     /// Begins another migration.
@@ -102,7 +104,7 @@ impl Record {
                 let (reads, writes) = holds::shut_out(&of_table, &self.pauses)?;
                 let before = self.initial.tables.get(table);
                 Some(Blocking {
-                    table: name::relation(&table.0, &table.1),
+                    table: name::relation(&self.home, &table.0, &table.1),
                     rows: before.and_then(|table| table.rows),
                     new: before.is_none(),
                     reads,

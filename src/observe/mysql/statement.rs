@@ -28,11 +28,11 @@ pub(super) struct Held {
 }
 
 impl Held {
-    /// As it is recorded. `visible` says that others knew the table.
-    pub(super) fn facts(&self, visible: bool, is_open: bool) -> Lock {
+    /// As it is recorded where `home` is the database that is rehearsed on. `visible` says that others knew the table.
+    pub(super) fn facts(&self, home: &str, visible: bool, is_open: bool) -> Lock {
         let (table, mode) = &self.key;
         Lock {
-            relation: name::relation(&table.0, &table.1),
+            relation: name::relation(home, &table.0, &table.1),
             table: None,
             mode: mode.to_string(),
             waited_ms: self.waited.map(Millis),

@@ -57,7 +57,7 @@ pub(in crate::server) async fn end(connection: &mut Conn, wish: &ServerWish) -> 
     Ok(())
 }
 
-async fn flush(connection: &mut Conn) -> Result<(), ServerError> {
+pub(in crate::server) async fn flush(connection: &mut Conn) -> Result<(), ServerError> {
     let mut before = Vec::new();
     for (name, value) in FLUSHING {
         before.push((name, get(connection, name).await?));

@@ -1,17 +1,16 @@
 //! Names of MySQL and MariaDB: how they are quoted in SQL, and how relations are called on record.
 
 use super::reserved::is_reserved;
-use crate::server::DATABASE;
 
 /// A name for use in SQL: always in backticks (MySQL 9.7 manual, 11.2 "Schema Object Names").
 pub fn quote(name: &str) -> String {
     format!("`{}`", name.replace('`', "``"))
 }
 
-/// A table as the record and the reports call it: without its database where that is ours, and in backticks only where it
-/// would not be understood without.
-pub fn relation(database: &str, table: &str) -> String {
-    if database == DATABASE { plain(table) } else { format!("{}.{}", plain(database), plain(table)) }
+/// A table as the record and the reports call it: without its database where that is `home`, the one that is rehearsed on,
+/// and in backticks only where it would not be understood without.
+pub fn relation(home: &str, database: &str, table: &str) -> String {
+    if database == home { plain(table) } else { format!("{}.{}", plain(database), plain(table)) }
 }
 
 /// A name as a person would write it.
@@ -25,19 +24,21 @@ fn plain(name: &str) -> String {
 mod tests {
     use super::*;
 
+    const HOME: &str = "rehearsal";
+
     #[test]
     fn a_relation_is_named_as_one_would_write_it() {
         for (database, table, shown) in [
-            (DATABASE, "orders", "orders"),
-            (DATABASE, "Order Lines", "`Order Lines`"),
-            (DATABASE, "a`b", "`a``b`"),
-            (DATABASE, "42", "`42`"),
-            (DATABASE, "größe", "größe"),
-            (DATABASE, "order", "`order`"),
+            (HOME, "orders", "orders"),
+            (HOME, "Order Lines", "`Order Lines`"),
+            (HOME, "a`b", "`a``b`"),
+            (HOME, "42", "`42`"),
+            (HOME, "größe", "größe"),
+            (HOME, "order", "`order`"),
             ("shop", "orders", "shop.orders"),
             ("my shop", "orders", "`my shop`.orders"),
         ] {
-            assert_eq!(relation(database, table), shown);
+            assert_eq!(relation(HOME, database, table), shown);
         }
     }
 }

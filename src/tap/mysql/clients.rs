@@ -13,7 +13,7 @@ use super::Relay;
 use super::tests::{Recorder, Told};
 use crate::observe::mysql::watch::Outcome;
 use crate::scenario::{Engine, ProviderWish, ServerWish};
-use crate::server::{Access, DATABASE, Endpoint, Server};
+use crate::server::{Access, DATABASE, Endpoint, Login, Server};
 
 const SOON: Duration = Duration::from_secs(30);
 const MANY: usize = 1000;
@@ -39,7 +39,7 @@ async fn hold_claims(engine: Engine, version: &str, provider: ProviderWish) {
         Ok(server) => server,
         Err(error) => panic!("{engine:?} {version}, which this test needs, did not start: {error}"),
     };
-    let place = Place { engine, endpoint: server.endpoint(), password: server.password().map(ToOwned::to_owned) };
+    let place = Place { engine, endpoint: server.endpoint(), login: server.login().clone() };
     place.hold_claims().await;
     server.stop().await.expect("the server stops");
 }
@@ -47,7 +47,7 @@ async fn hold_claims(engine: Engine, version: &str, provider: ProviderWish) {
 struct Place {
     engine: Engine,
     endpoint: Endpoint,
-    password: Option<String>,
+    login: Login,
 }
 
 impl Place {
@@ -68,14 +68,14 @@ impl Place {
         let listener = TcpListener::bind(("127.0.0.1", 0)).await.unwrap();
         let recorder = Recorder { told: Arc::default(), ends: Arc::new(Semaphore::new(MANY)) };
         let (endpoint, witness) = (self.endpoint.clone(), recorder.clone());
-        let access = Access::new(self.engine, &endpoint, self.password.as_deref(), DATABASE);
+        let access = Access::new(self.engine, &endpoint, &self.login, DATABASE);
         let address = listener.local_addr().unwrap();
         tokio::spawn(async move {
             let client = listener.accept().await.unwrap().0;
             let relay = Relay::new(client, &endpoint, access, witness).await.unwrap();
             let _ = relay.relay().await;
         });
-        let Access::Mysql(opts) = Access::through_tap(self.engine, address, self.password.as_deref()) else {
+        let Access::Mysql(opts) = Access::through_tap(self.engine, address, &self.login, DATABASE) else {
             unreachable!("not PostgreSQL")
         };
         (recorder, OptsBuilder::from_opts(opts).max_allowed_packet(Some(64 << 20)))
@@ -90,7 +90,7 @@ impl Place {
     }
 
     async fn direct(&self) -> Conn {
-        let Access::Mysql(opts) = Access::new(self.engine, &self.endpoint, self.password.as_deref(), DATABASE) else {
+        let Access::Mysql(opts) = Access::new(self.engine, &self.endpoint, &self.login, DATABASE) else {
             unreachable!("not PostgreSQL")
         };
         Conn::new(opts).await.expect("a direct session")

@@ -12,7 +12,7 @@ use tokio::task::JoinHandle;
 use super::*;
 use crate::observe::mysql::watch::Outcome;
 use crate::scenario::Engine;
-use crate::server::DATABASE;
+use crate::server::{DATABASE, Login};
 
 const SOON: Duration = Duration::from_secs(10);
 const OK: &[u8] = b"\0\0\0\x02\0\0\0";
@@ -77,7 +77,7 @@ impl Stage {
         let client = TcpStream::connect(clients.local_addr().unwrap()).await.unwrap();
         client.set_nodelay(true).unwrap();
         let witness = recorder.clone();
-        let access = Access::new(Engine::Mysql, &endpoint, None, DATABASE);
+        let access = Access::new(Engine::Mysql, &endpoint, &Login::superuser(Engine::Mysql, None), DATABASE);
         let accepted = clients.accept().await.unwrap().0;
         let relay = tokio::spawn(async move { Relay::new(accepted, &endpoint, access, witness).await?.relay().await });
         let server = servers.accept().await.unwrap().0;

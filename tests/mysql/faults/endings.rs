@@ -120,10 +120,10 @@ fn a_tool_with_a_wrong_password_fails_in_its_own_words() {
 #[test]
 fn a_migration_that_sleeps_is_stopped_at_its_limit() {
     for place in BOTH {
-        let sandbox = limited(place).with("migrations/002_slow.sql", "SELECT SLEEP(600);\n");
-        let ended = sandbox.rehearse().expect(1);
+        let sandbox = shop(place).with("migrations/002_slow.sql", "SELECT SLEEP(600);\n");
+        let ended = sandbox.run(&["run", "scenario.toml", "--out", "out", "--timeout", "2s"]).expect(1);
         assert!(ended.stdout.contains("error[migration-failed] migrations/002_slow.sql:1"), "{}", ended.stdout);
-        let why = "stopped, since it had not ended after 2 s ([migrations] timeout)";
+        let why = "stopped, since it had not ended after 2 s (--timeout, [migrations] timeout)";
         assert!(ended.stdout.contains(why), "{}", ended.stdout);
         assert_eq!(sandbox.record()["completion"], "complete");
         sandbox.assert_clean();

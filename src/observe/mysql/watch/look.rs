@@ -197,7 +197,7 @@ impl Watch {
             return Ok(Found { rewrites: None, scans: None, ..found });
         }
         if let (Some(old), Some(new), false) = (old, new, failed) {
-            let relation = name::relation(&target.0, &target.1);
+            let relation = name::relation(&self.observer.home, &target.0, &target.1);
             let mut rewrites = Vec::new();
             if matches!(change.algorithm, Some(Algorithm::Copy | Algorithm::InplaceRebuild)) {
                 let bytes = catalog::size(control, self.observer.family, new).await;
@@ -279,7 +279,7 @@ impl Watch {
             let mut held = found.held.unwrap_or_default();
             held.sort_by(|a, b| b.key.1.cmp(&a.key.1).then(a.from.cmp(&b.from)).then(a.key.0.cmp(&b.key.0)));
             for lock in &held {
-                let facts = lock.facts(before.contains(&lock.key.0), false);
+                let facts = lock.facts(&observer.home, before.contains(&lock.key.0), false);
                 record.holds.push(self.hold(index, locks.len(), lock, facts.blocks.clone(), Some(lock.to)));
                 locks.push(facts);
             }
@@ -294,7 +294,7 @@ impl Watch {
                         waited: piece.event.map(waited),
                         how: How::Exact,
                     };
-                    let facts = lock.facts(true, true);
+                    let facts = lock.facts(&observer.home, true, true);
                     self.open.push(record.holds.len());
                     let open = self.hold(index, locks.len(), &lock, facts.blocks.clone(), None);
                     record.holds.push(open);

@@ -7,7 +7,6 @@ use mysql_async::Conn;
 
 use super::ask;
 use super::error::GrowError;
-use crate::server::DATABASE;
 use crate::snapshot::grow::near::nearest;
 use crate::sql::mysql::name;
 
@@ -32,7 +31,8 @@ impl Relation {
 
     /// Its name as the record and messages have it.
     pub(crate) fn shown(&self) -> String {
-        name::relation(if self.home { DATABASE } else { &self.database }, &self.name)
+        let home = if self.home { &self.database } else { "" };
+        name::relation(home, &self.database, &self.name)
     }
 
     /// What finds it in a table of `information_schema`.
@@ -170,6 +170,7 @@ fn end_of_literal(text: &str) -> Option<usize> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::server::DATABASE;
 
     fn all(names: &[(&str, &str)]) -> Vec<Relation> {
         let relation = |(number, (database, name)): (u32, &(&str, &str))| Relation {

@@ -1,0 +1,134 @@
+//! A scratch server that somebody else started: a CI service, a managed scratch instance, a clone.
+//!
+//! The scenario has declared it scratch. Even so nothing is done to it before it was looked at: nobody else may be
+//! connected, and the database that the URL names must be empty, unless the scenario says otherwise. The rehearsal then has a
+//! database of its own there (`rehearsal`), which is dropped in the end with the accounts that a dump brought along; what
+//! the URL names is left as it was. With `in_place` that database is the snapshot, and is left as the migrations left it.
+//!
+//! Limits: the server keeps its settings, so it is filled as slowly as they say; TLS is not spoken.
+
+mod error;
+mod url;
+
+use mysql_async::Conn;
+
+use super::{Access, Endpoint, Login, ServerError, mysql, postgres};
+use crate::scenario::{Engine, ExternalWish, ServerWish, UrlWish};
+pub use error::ExternalError;
+pub(super) use url::Place;
+
+/// What may be found at a server.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Permission {
+    /// The database that the URL names has the data.
+    pub(super) in_place: bool,
+    /// Others may be connected.
+    pub(super) shared: bool,
+}
+
+/// A server that runs elsewhere, and the session that guards our database on it.
+#[derive(Debug)]
+pub(super) struct ExternalServer {
+    place: Place,
+    /// The database that is rehearsed on.
+    pub database: String,
+    engine: Engine,
+    scratch: Scratch,
+    kept: bool,
+}
+
+/// What has to be undone in the end, by engine.
+#[derive(Debug)]
+enum Scratch {
+    Postgres(Box<postgres::external::Scratch>),
+    Mysql(Box<mysql::external::Scratch>),
+}
+
+/// The URL that a scenario means, with its password.
+pub(super) fn resolve(wish: &ExternalWish) -> Result<(String, String), ExternalError> {
+    match &wish.url {
+        UrlWish::Written(url) => Ok((url.clone(), "[server.external] url".to_owned())),
+        UrlWish::Variable(name) => match std::env::var(name) {
+            Ok(url) if !url.trim().is_empty() => Ok((url.trim().to_owned(), name.clone())),
+            _ => Err(ExternalError::NoVariable { name: name.clone() }),
+        },
+    }
+}
+
+impl ExternalServer {
+    /// Looks at the server of `url` and, if it may be rehearsed on, makes ready there. `source` is where the URL was found,
+    /// for messages. Gives what a reader of the report should know as well.
+    pub(super) async fn start(
+        wish: &ServerWish,
+        (url, source): (&str, &str),
+        may: Permission,
+        kept: bool,
+    ) -> Result<(Self, Vec<String>), ServerError> {
+        let engine = wish.engine;
+        let place = Place::parse(engine, url).map_err(|why| ExternalError::Url { of: source.to_owned(), why })?;
+        if may.in_place && place.database.is_none() {
+            return Err(ExternalError::NoDatabase { place: place.to_string() }.into());
+        }
+        let (scratch, database, notes) = match engine {
+            Engine::Postgres => {
+                let opened = postgres::external::open(&place, wish, may).await?;
+                (Scratch::Postgres(Box::new(opened.scratch)), opened.database, opened.notes)
+            }
+            Engine::Mysql | Engine::Mariadb => {
+                let opened = mysql::external::open(&place, wish, may).await?;
+                (Scratch::Mysql(Box::new(opened.scratch)), opened.database, opened.notes)
+            }
+        };
+        Ok((Self { place, database, engine, scratch, kept }, notes))
+    }
+
+    pub(super) fn endpoint(&self) -> Endpoint {
+        self.place.endpoint.clone()
+    }
+
+    pub(super) fn login(&self) -> &Login {
+        &self.place.login
+    }
+
+    /// Where it is, for people: without a password.
+    pub(super) fn origin(&self) -> String {
+        self.place.to_string()
+    }
+
+    /// Writes what it was filled with to the disk. PostgreSQL has had its checkpoint.
+    pub(super) async fn settle(&self) -> Result<(), ServerError> {
+        let Access::Mysql(opts) = Access::new(self.engine, &self.place.endpoint, self.login(), &self.database) else {
+            return Ok(());
+        };
+        mysql::filling::flush(&mut Conn::new(opts).await?).await
+    }
+
+    /// Runs this machine's `pg_restore` over a dump.
+    pub(super) async fn pg_restore(
+        &self,
+        dump: &std::path::Path,
+        arguments: &[String],
+    ) -> Result<super::ProgramOutput, ServerError> {
+        postgres::external::pg_restore(&self.place, dump, arguments).await
+    }
+
+    /// Drops what was made there, unless it is to be kept.
+    pub(super) async fn stop(self) -> Result<(), ServerError> {
+        if self.kept {
+            return Ok(());
+        }
+        match self.scratch {
+            Scratch::Postgres(scratch) => scratch.undo().await,
+            Scratch::Mysql(scratch) => scratch.undo().await,
+        }
+    }
+}
+
+/// The first three of many, for a message.
+pub(super) fn some_of(list: &[String]) -> String {
+    let shown = list.iter().take(3).cloned().collect::<Vec<_>>().join(", ");
+    match list.len().saturating_sub(3) {
+        0 => shown,
+        more => format!("{shown} and {more} more"),
+    }
+}
