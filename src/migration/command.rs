@@ -60,7 +60,7 @@ pub enum CommandError {
         output: String,
     },
     /// It took longer than it may.
-    #[error("it was stopped, since it had not ended after {} s (--timeout, [migrations] timeout){output}", .limit.as_secs())]
+    #[error("it was stopped, since it had not ended after {} s (--timeout){output}", .limit.as_secs())]
     TooLong {
         /// The limit.
         limit: Duration,

@@ -201,10 +201,7 @@ async fn apply_file(scenario: &Scenario, observer: &Observer, target: &Target, p
         Err(_) => {
             // The connection is closed; the tap is about to notice.
             tokio::time::sleep(SETTLING).await;
-            let why = format!(
-                "stopped, since it had not ended after {} s (--timeout, [migrations] timeout)",
-                limit.as_secs()
-            );
+            let why = format!("stopped, since it had not ended after {} s (--timeout)", limit.as_secs());
             Some(Failure { why, place: None })
         }
     }

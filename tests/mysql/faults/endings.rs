@@ -123,7 +123,7 @@ fn a_migration_that_sleeps_is_stopped_at_its_limit() {
         let sandbox = shop(place).with("migrations/002_slow.sql", "SELECT SLEEP(600);\n");
         let ended = sandbox.run(&["run", "scenario.toml", "--out", "out", "--timeout", "2s"]).expect(1);
         assert!(ended.stdout.contains("error[migration-failed] migrations/002_slow.sql:1"), "{}", ended.stdout);
-        let why = "stopped, since it had not ended after 2 s (--timeout, [migrations] timeout)";
+        let why = "stopped, since it had not ended after 2 s (--timeout)";
         assert!(ended.stdout.contains(why), "{}", ended.stdout);
         assert_eq!(sandbox.record()["completion"], "complete");
         sandbox.assert_clean();
