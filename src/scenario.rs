@@ -125,7 +125,7 @@ pub enum UrlWish {
 /// A server that a program makes and takes back (`[server.command]`): a thin clone, a cloud branch, a restored snapshot.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct CommandWish {
-    /// Handed to `sh -c`; prints the URL, and behind it whatever `down` needs.
+    /// Handed to `sh -c`; prints the URL, and whatever `down` needs.
     pub up: String,
     /// Handed to `sh -c`, with all that `up` printed.
     pub down: String,

@@ -75,9 +75,9 @@ venv_is_ready() {
 
 # Prints the Debian packages that bring what this machine lacks, one a line.
 missing_packages() {
-    local images
+    local images tool
     has cc || printf '%s\n' gcc libc6-dev
-    has zstd || echo zstd
+    for tool in jq openssl zstd; do has "$tool" || echo "$tool"; done
     has mydumper || echo mydumper
     has_postgres || echo postgresql
     has_mariadb || echo mariadb-server

@@ -1,9 +1,10 @@
 //! A scratch server that a program of the team's makes and takes back: a thin clone, a branch of a cloud database, a restored
 //! cloud snapshot. So a team whose snapshot outgrows one machine rehearses on the platform that it has.
 //!
-//! `up` prints the server's URL in its first line, and behind it whatever `down` needs (an id, a name). `down` is given all of
-//! that on its standard input, and the URL in `REHEARSAL_URL`. `down` runs for every `up` that was started, also for one that
-//! failed, was stopped or printed nothing; if the rehearsal is killed, the next one runs it, or `rehearsal sweep`.
+//! `up` prints the server's URL on a line of its own, and before or behind it whatever `down` needs (an id, a name). `down` is
+//! given all of that on its standard input, and the URL in `REHEARSAL_URL`. `down` runs for every `up` that was started, also
+//! for one that failed, was stopped or printed nothing; if the rehearsal is killed, the next one runs it, or
+//! `rehearsal sweep`.
 
 mod program;
 mod record;
@@ -56,7 +57,7 @@ pub enum CommandError {
     },
     /// It printed no URL.
     #[error(
-        "`{command}` ([server.command] up) printed no URL: its first line must be the URL of the server that it made{output}"
+        "`{command}` ([server.command] up) printed no URL: it must print the URL of the server that it made on a line of its own{output}"
     )]
     NoUrl {
         /// The command.
@@ -105,13 +106,15 @@ impl CommandServer {
         down: &mut Down,
     ) -> Result<(ExternalServer, Vec<String>), ServerError> {
         let program = Program::new("up", &wished.up, wish, &wished.folder);
-        let said = program.run(wished.timeout, String::new()).await?;
-        let first = said.stdout.lines().next().unwrap_or_default().trim();
-        let url = first.contains("://").then(|| first.to_owned());
-        if let Some(record) = &mut down.record {
-            record.said(&said.stdout)?;
-        }
-        let Some(url) = url else {
+        let mut noted = Ok(());
+        let said = program.run(wished.timeout, String::new(), |line| {
+            if let (Some(record), Ok(())) = (&mut down.record, &noted) {
+                noted = record.heard(line);
+            }
+        });
+        let said = said.await?;
+        noted?;
+        let Some(url) = down.record.as_ref().and_then(Record::url) else {
             return Err(CommandError::NoUrl { command: wished.up.clone(), output: said.stderr }.into());
         };
         let may = Permission { in_place: wished.in_place, shared: wished.shared };

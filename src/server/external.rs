@@ -5,9 +5,10 @@
 //! database of its own there (`rehearsal`), which is dropped in the end with the accounts that a dump brought along; what
 //! the URL names is left as it was. With `in_place` that database is the snapshot, and is left as the migrations left it.
 //!
-//! Limits: the server keeps its settings, so it is filled as slowly as they say; TLS is not spoken.
+//! Limits: the server keeps its settings, so it is filled as slowly as they say; TLS is spoken to PostgreSQL alone.
 
 mod error;
+mod tls;
 mod url;
 
 use mysql_async::Conn;
@@ -15,6 +16,7 @@ use mysql_async::Conn;
 use super::{Access, Endpoint, Login, ServerError, mysql, postgres};
 use crate::scenario::{Engine, ExternalWish, ServerWish, UrlWish};
 pub use error::ExternalError;
+use tls::Tunnel;
 pub(super) use url::Place;
 
 /// What may be found at a server.
@@ -35,6 +37,8 @@ pub(super) struct ExternalServer {
     engine: Engine,
     scratch: Scratch,
     kept: bool,
+    /// What leads to it with TLS; lives as long as the server is used.
+    _tunnel: Option<Tunnel>,
 }
 
 /// What has to be undone in the end, by engine.
@@ -65,10 +69,11 @@ impl ExternalServer {
         kept: bool,
     ) -> Result<(Self, Vec<String>), ServerError> {
         let engine = wish.engine;
-        let place = Place::parse(engine, url).map_err(|why| ExternalError::Url { of: source.to_owned(), why })?;
+        let mut place = Place::parse(engine, url).map_err(|why| ExternalError::Url { of: source.to_owned(), why })?;
         if may.in_place && place.database.is_none() {
             return Err(ExternalError::NoDatabase { place: place.to_string() }.into());
         }
+        let tunnel = tunnel(&mut place).await?;
         let (scratch, database, notes) = match engine {
             Engine::Postgres => {
                 let opened = postgres::external::open(&place, wish, may).await?;
@@ -79,7 +84,7 @@ impl ExternalServer {
                 (Scratch::Mysql(Box::new(opened.scratch)), opened.database, opened.notes)
             }
         };
-        Ok((Self { place, database, engine, scratch, kept }, notes))
+        Ok((Self { place, database, engine, scratch, kept, _tunnel: tunnel }, notes))
     }
 
     pub(super) fn endpoint(&self) -> Endpoint {
@@ -122,6 +127,16 @@ impl ExternalServer {
             Scratch::Mysql(scratch) => scratch.undo().await,
         }
     }
+}
+
+/// Leads to the server with TLS where the URL demands it.
+async fn tunnel(place: &mut Place) -> Result<Option<Tunnel>, ServerError> {
+    let (Some(trust), Endpoint::Tcp { host, port }) = (&place.tls, &place.endpoint) else { return Ok(None) };
+    let opened = Tunnel::open(host.clone(), *port, trust).await;
+    let tunnel = opened.map_err(|why| ExternalError::NotReached { place: place.to_string(), why })?;
+    let address = tunnel.address();
+    place.endpoint = Endpoint::Tcp { host: address.ip().to_string(), port: address.port() };
+    Ok(Some(tunnel))
 }
 
 /// The first three of many, for a message.

@@ -1,83 +1,12 @@
 //! A server that somebody else started (`[server.external]`), or that a program makes (`[server.command]`): looked at before
 //! anything is done to it, left as it was, and given back whatever happens.
 
-use std::path::PathBuf;
-use std::process::{Child, Command, Stdio};
+use std::process::Command;
 
 use nix::sys::signal::Signal;
-use rehearsal::scenario::{ProviderWish, ServerWish};
-use rehearsal::server::{Endpoint, Server};
-use tokio::runtime::Runtime;
 
-use crate::process;
+use crate::elsewhere::{Elsewhere, SECRET};
 use crate::sandbox::{Ended, Running, Sandbox, ended};
-
-/// A password that the server does not ask for, so that it can be looked for in what is said.
-const SECRET: &str = "hunter2";
-
-/// A server with an empty database `app`, which is nothing of the program's.
-struct Elsewhere {
-    server: Option<Server>,
-    folder: PathBuf,
-    port: u16,
-    runtime: Runtime,
-}
-
-impl Elsewhere {
-    fn start() -> Self {
-        let runtime = Runtime::new().unwrap();
-        let server = runtime.block_on(Server::start(&ServerWish::default(), Some(ProviderWish::Local), false)).unwrap();
-        let Endpoint::Unix { folder, port } = server.endpoint() else { panic!("local servers have a socket") };
-        let elsewhere = Self { server: Some(server), folder, port, runtime };
-        elsewhere.sql("rehearsal", "CREATE DATABASE app");
-        elsewhere.sql("app", "DROP DATABASE rehearsal");
-        elsewhere
-    }
-
-    fn psql(&self, database: &str, sql: &str) -> Command {
-        let mut psql = Command::new("psql");
-        psql.arg("-XqAth").arg(&self.folder).args(["-p", &self.port.to_string(), "-U", "postgres", "-d", database]);
-        psql.args(["-v", "ON_ERROR_STOP=1", "-c", sql]);
-        psql
-    }
-
-    #[track_caller]
-    fn sql(&self, database: &str, sql: &str) -> String {
-        let said = ended(&mut self.psql(database, sql)).expect(0);
-        said.stdout.trim().to_owned()
-    }
-
-    /// A session that sleeps until the server has ended, or until it is killed.
-    fn session(&self, database: &str) -> Child {
-        let child = self.psql(database, "SELECT pg_sleep(300)").stdout(Stdio::null()).stderr(Stdio::null()).spawn();
-        let sessions = "SELECT count(*) FROM pg_stat_activity WHERE wait_event = 'PgSleep'";
-        process::wait_for("a session", || (self.sql("postgres", sessions) == "1").then_some(()));
-        child.unwrap()
-    }
-
-    fn url(&self, database: &str) -> String {
-        let folder = self.folder.display().to_string().replace('/', "%2F");
-        format!("postgresql://postgres:{SECRET}@{folder}:{}/{database}", self.port)
-    }
-
-    /// All that a rehearsal could leave there: databases, roles, tables of `app`.
-    fn state(&self) -> String {
-        self.sql(
-            "app",
-            "SELECT string_agg(name, ' ' ORDER BY name) FROM (SELECT datname::text AS name FROM pg_database UNION ALL SELECT \
-             rolname FROM pg_roles WHERE rolname !~ '^pg_' UNION ALL SELECT relname FROM pg_class WHERE relnamespace = \
-             'public'::regnamespace UNION ALL SELECT sourceline::text FROM pg_file_settings WHERE name = 'fsync') AS names",
-        )
-    }
-}
-
-impl Drop for Elsewhere {
-    fn drop(&mut self) {
-        if let Some(server) = self.server.take() {
-            let _ = self.runtime.block_on(server.stop());
-        }
-    }
-}
 
 fn shop(more: &str) -> Sandbox {
     let table = format!("[server.external]\nurl = \"env:SCRATCH_URL\"\n{more}");
@@ -119,7 +48,7 @@ fn nothing_is_done_to_a_server_that_may_not_be_scratch() {
     };
     refused("", 2, "the variable SCRATCH_URL, which `[server.external]` takes the URL from, is not set");
     refused(&format!("mysql://me:{SECRET}@db/app"), 2, "does not begin with postgresql://");
-    refused(&format!("postgresql://me:{SECRET}@db/app?sslmode=require"), 2, "demands TLS");
+    refused(&format!("postgresql://me:{SECRET}@db/app?channel_binding=require"), 2, "demands channel binding");
     refused(&there.url("missing"), 3, "database \"missing\" does not exist");
     let mut session = there.session("app");
     refused(&url, 3, "others are connected to ");
@@ -169,6 +98,45 @@ fn a_database_that_has_the_data_is_migrated_in_place() {
     assert_eq!(there.sql("app", "SELECT count(status) + count(*) FROM orders"), "1000");
     let nameless = rehearse(&sandbox, there.url("app").trim_end_matches("app").trim_end_matches('/')).expect(2);
     assert!(nameless.error().contains("names no database"), "{}", nameless.stderr);
+}
+
+/// A certificate for an address of this machine, by nobody, and its key, which the server can read and others cannot.
+fn certificate(sandbox: &Sandbox, address: &str) -> [String; 2] {
+    let [certificate, key] = ["tls.crt", "tls.key"].map(|name| sandbox.path(name).display().to_string());
+    let script = format!(
+        "openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -days 2 -subj /CN=scratch \
+         -addext subjectAltName=IP:{address} -addext basicConstraints=critical,CA:FALSE -keyout {key} -out {certificate}
+         chmod 600 {key}
+         if [ $(id -u) = 0 ]; then chown postgres {key}; fi"
+    );
+    ended(Command::new("sh").args(["-ec", &script])).expect(0);
+    [certificate, key]
+}
+
+#[test]
+fn tls_is_spoken_to_a_server_elsewhere_where_the_url_demands_it() {
+    // The port is everybody's, the address is not.
+    let address = "127.0.0.57";
+    let checks = "DO $$BEGIN IF NOT (SELECT ssl FROM pg_stat_ssl WHERE pid = pg_backend_pid()) THEN \
+                  RAISE 'without TLS'; END IF; END$$;\n";
+    let sandbox = shop("").with("migrations/002_check.sql", checks);
+    let [certificate, key] = certificate(&sandbox, address);
+    let listen = ("listen_addresses", address);
+    let there = Elsewhere::with(&[listen, ("ssl", "on"), ("ssl_cert_file", &certificate), ("ssl_key_file", &key)]);
+    let url = |parameters: &str| format!("postgresql://postgres:{SECRET}@{address}:5432/app?{parameters}");
+    let plain = rehearse(&sandbox, &url("")).expect(1);
+    assert!(plain.stdout.contains("without TLS"), "{}", plain.stdout);
+    rehearse(&sandbox, &url("sslmode=require")).expect(0);
+    let known = format!("sslmode=verify-full&sslrootcert={certificate}");
+    let ended = rehearse(&sandbox, &url(&known)).expect(0);
+    assert!(ended.stdout.contains(&format!("(external, {address}:5432/app)")), "{}", ended.stdout);
+    let unknown = rehearse(&sandbox, &url("sslmode=verify-full")).expect(3);
+    assert!(unknown.error().contains("invalid peer certificate"), "{}", unknown.stderr);
+    drop(there);
+    let there = Elsewhere::with(&[listen]);
+    let without = rehearse(&sandbox, &url("sslmode=require")).expect(3);
+    assert!(without.error().contains("it does not speak TLS"), "{}", without.stderr);
+    drop(there);
 }
 
 /// A shop whose server is a database that `up` makes and `down` drops; both write what they were given into `down.txt`.

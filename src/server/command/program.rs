@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use nix::sys::signal::{Signal, killpg};
 use nix::unistd::Pid;
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
 use tokio::process::{Child, Command};
 
 use super::CommandError;
@@ -15,10 +15,9 @@ use crate::scenario::{Engine, ServerWish};
 /// How long a program may take to end once it was asked to.
 const GRACE: Duration = Duration::from_secs(10);
 
-/// What a program said.
+/// What a program said beside what it printed.
 #[derive(Debug)]
 pub(super) struct Said {
-    pub(super) stdout: String,
     /// The end of its standard error, set off line by line.
     pub(super) stderr: String,
 }
@@ -55,8 +54,14 @@ impl Program {
         self
     }
 
-    /// Runs it to its end. Stopped by time or by being dropped, it is asked to end, and has [`GRACE`] for it.
-    pub(super) async fn run(mut self, limit: Duration, input: String) -> Result<Said, CommandError> {
+    /// Runs it to its end. Stopped by time or by being dropped, it is asked to end, and has [`GRACE`] for it. `heard` is told
+    /// each line that it prints as soon as it is printed.
+    pub(super) async fn run(
+        mut self,
+        limit: Duration,
+        input: String,
+        mut heard: impl FnMut(&str),
+    ) -> Result<Said, CommandError> {
         let (which, command) = (self.which, self.command);
         let not_started = |source| CommandError::NotStarted { which, command: command.clone(), source };
         let child = self.process.spawn().map_err(not_started)?;
@@ -69,10 +74,12 @@ impl Program {
                     let _ = stdin.write_all(input.as_bytes()).await;
                 }
             };
-            let (mut out, mut err) = (Vec::new(), Vec::new());
+            let mut err = Vec::new();
             let read_out = async {
-                if let Some(mut pipe) = stdout {
-                    let _ = pipe.read_to_end(&mut out).await;
+                let Some(pipe) = stdout else { return };
+                let (mut pipe, mut line) = (BufReader::new(pipe), Vec::new());
+                while let Ok(1..) = pipe.read_until(b'\n', &mut line).await {
+                    heard(&String::from_utf8_lossy(&std::mem::take(&mut line)));
                 }
             };
             let read_err = async {
@@ -82,16 +89,13 @@ impl Program {
             };
             tokio::join!(write, read_out, read_err);
             let status = group.child.wait().await;
-            (status, out, err)
+            (status, err)
         };
-        let Ok((status, out, err)) = tokio::time::timeout(limit, talk).await else {
+        let Ok((status, err)) = tokio::time::timeout(limit, talk).await else {
             return Err(CommandError::TooLong { which, command, seconds: limit.as_secs(), output: String::new() });
         };
         group.pid = None;
-        let said = Said {
-            stdout: String::from_utf8_lossy(&out).into_owned(),
-            stderr: set_off(&String::from_utf8_lossy(&err)),
-        };
+        let said = Said { stderr: set_off(&String::from_utf8_lossy(&err)) };
         match status {
             Ok(status) if ExitStatus::success(&status) => Ok(said),
             Ok(status) => Err(CommandError::Failed { which, command, status: status.to_string(), output: said.stderr }),

@@ -52,10 +52,16 @@ impl Record {
         Ok(record)
     }
 
-    /// Notes what `up` printed.
-    pub(super) fn said(&mut self, text: &str) -> Result<(), ServerError> {
-        text.clone_into(&mut self.said);
+    /// Notes a line that `up` printed.
+    pub(super) fn heard(&mut self, line: &str) -> Result<(), ServerError> {
+        self.said.push_str(line);
         self.save()
+    }
+
+    /// The URL among what `up` printed.
+    pub(super) fn url(&self) -> Option<String> {
+        let is_url = |line: &&str| line.contains("://") && !line.contains(char::is_whitespace);
+        self.said.lines().map(str::trim).find(is_url).map(str::to_owned)
     }
 
     pub(super) fn is_kept(&self) -> bool {
@@ -75,9 +81,9 @@ impl Record {
 
     /// Gives the server back. The record stays where that fails, for another try.
     pub(super) async fn down(self) -> Result<(), ServerError> {
-        let url = self.said.lines().next().unwrap_or_default();
-        let program = Program::of("down", &self.down, &self.engine, &self.version, &self.folder).with_url(url.trim());
-        program.run(Duration::from_secs(self.timeout_s), self.said.clone()).await?;
+        let url = self.url().unwrap_or_default();
+        let program = Program::of("down", &self.down, &self.engine, &self.version, &self.folder).with_url(&url);
+        program.run(Duration::from_secs(self.timeout_s), self.said.clone(), |_| {}).await?;
         fs::remove_file(&self.file).map_err(ServerError::file(&self.file))
     }
 

@@ -1,11 +1,14 @@
 //! The URL of a server, as the drivers read it.
 
 use std::fmt;
+use std::path::PathBuf;
 
 use mysql_async::Opts;
+use percent_encoding::percent_decode_str;
 use tokio_postgres::Config;
-use tokio_postgres::config::{Host, SslMode};
+use tokio_postgres::config::Host;
 
+use super::tls::Trust;
 use crate::scenario::Engine;
 use crate::server::{Access, Endpoint, Login};
 
@@ -16,14 +19,15 @@ pub(in crate::server) struct Place {
     pub(in crate::server) login: Login,
     /// The database that the URL names.
     pub(in crate::server) database: Option<String>,
+    /// Whom to believe, where the URL demands TLS.
+    pub(in crate::server) tls: Option<Trust>,
+    /// Where the URL says that it is.
+    shown: String,
 }
 
 impl fmt::Display for Place {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match &self.endpoint {
-            Endpoint::Unix { folder, port } => write!(f, "{} (port {port})", folder.display())?,
-            Endpoint::Tcp { host, port } => write!(f, "{host}:{port}")?,
-        }
+        f.write_str(&self.shown)?;
         match &self.database {
             Some(database) => write!(f, "/{database}"),
             None => Ok(()),
@@ -43,6 +47,14 @@ impl Place {
         }
     }
 
+    fn new(endpoint: Endpoint, login: Login, database: Option<String>, tls: Option<Trust>) -> Self {
+        let shown = match &endpoint {
+            Endpoint::Unix { folder, port } => format!("{} (port {port})", folder.display()),
+            Endpoint::Tcp { host, port } => format!("{host}:{port}"),
+        };
+        Self { endpoint, login, database, tls, shown }
+    }
+
     /// To one of its databases.
     pub(in crate::server) fn access(&self, engine: Engine, database: &str) -> Access {
         Access::new(engine, &self.endpoint, &self.login, database)
@@ -53,17 +65,12 @@ fn postgres(url: &str) -> Result<Place, String> {
     if !url.starts_with("postgresql://") && !url.starts_with("postgres://") {
         return Err("it does not begin with postgresql://".to_owned());
     }
+    let (url, tls) = without_tls(url)?;
     // What the driver says of a URL that it cannot read may quote it.
     let config: Config = url.parse().map_err(|_| {
         "it is not of the form postgresql://USER:PASSWORD@HOST:PORT/DATABASE (letters such as @ and / are written as %40 and %2F)"
             .to_owned()
     })?;
-    if config.get_ssl_mode() == SslMode::Require {
-        return Err(
-            "it demands TLS (sslmode), which is not spoken to scratch servers; take it out, or go through a tunnel"
-                .to_owned(),
-        );
-    }
     let [host] = config.get_hosts() else {
         return Err(
             if config.get_hosts().is_empty() { "it names no host" } else { "it names several hosts" }.to_owned()
@@ -76,15 +83,58 @@ fn postgres(url: &str) -> Result<Place, String> {
     };
     let user = config.get_user().ok_or("it names no user")?.to_owned();
     let password = config.get_password().map(|password| String::from_utf8_lossy(password).into_owned());
-    Ok(Place { endpoint, login: Login { user, password }, database: config.get_dbname().map(str::to_owned) })
+    let database = config.get_dbname().map(str::to_owned);
+    // A socket has no TLS, which libpq passes over too.
+    let tls = tls.filter(|_| matches!(endpoint, Endpoint::Tcp { .. }));
+    Ok(Place::new(endpoint, Login { user, password }, database, tls))
+}
+
+/// A URL of PostgreSQL without what it says of TLS, and what that was (PostgreSQL manual, 34.1.2 "Parameter Key Words").
+fn without_tls(url: &str) -> Result<(String, Option<Trust>), String> {
+    let Some((place, parameters)) = url.split_once('?') else { return Ok((url.to_owned(), None)) };
+    let (mut mode, mut authorities, mut kept) = ("prefer", None, Vec::new());
+    for parameter in parameters.split('&') {
+        match parameter.split_once('=') {
+            Some(("sslmode", value)) => mode = value,
+            Some(("sslrootcert", value)) => {
+                authorities = Some(PathBuf::from(percent_decode_str(value).decode_utf8_lossy().into_owned()));
+            }
+            Some(("channel_binding", "require")) => {
+                return Err("it demands channel binding, which is not offered; take it out".to_owned());
+            }
+            Some(("channel_binding" | "sslnegotiation" | "sslsni", _)) => {}
+            _ => kept.push(parameter),
+        }
+    }
+    let tls = match mode {
+        "disable" | "allow" | "prefer" => None,
+        // As libpq does where it is told of an authority.
+        "require" if authorities.is_none() => Some(Trust::Anybody),
+        "require" | "verify-ca" | "verify-full" => {
+            Some(Trust::Known(authorities.filter(|file| file.as_os_str() != "system")))
+        }
+        _ => return Err("it has a `sslmode` that does not exist".to_owned()),
+    };
+    let url = if kept.is_empty() { place.to_owned() } else { format!("{place}?{}", kept.join("&")) };
+    Ok((url, tls))
 }
 
 fn mysql(url: &str) -> Result<Place, String> {
     if !url.starts_with("mysql://") {
         return Err("it does not begin with mysql://".to_owned());
     }
-    // Whatever is behind `?` is of one driver or another.
-    let url = url.split('?').next().unwrap_or_default();
+    // Whatever is behind `?` is of one driver or another, each with names of its own.
+    let (url, parameters) = url.split_once('?').unwrap_or((url, ""));
+    let demands_tls = |parameter: &str| {
+        let (name, value) = parameter.split_once('=').unwrap_or((parameter, ""));
+        let (name, value) = (name.to_ascii_lowercase(), value.to_ascii_lowercase());
+        name.contains("ssl")
+            && !["", "0", "false", "disabled", "disable", "preferred", "prefer"].contains(&value.as_str())
+    };
+    if parameters.split('&').any(demands_tls) {
+        return Err("it demands TLS, which is not spoken to MySQL and MariaDB; take that out, or go through a tunnel"
+            .to_owned());
+    }
     let opts = Opts::from_url(url).map_err(|_| {
         "it is not of the form mysql://USER:PASSWORD@HOST:PORT/DATABASE (letters such as @ and / are written as %40 and %2F)"
             .to_owned()
@@ -93,7 +143,7 @@ fn mysql(url: &str) -> Result<Place, String> {
     let user = opts.user().ok_or("it names no user")?.to_owned();
     let login = Login { user, password: opts.pass().map(str::to_owned) };
     let database = opts.db_name().filter(|name| !name.is_empty()).map(str::to_owned);
-    Ok(Place { endpoint, login, database })
+    Ok(Place::new(endpoint, login, database, None))
 }
 
 #[cfg(test)]
@@ -121,12 +171,31 @@ mod tests {
     }
 
     #[test]
+    fn a_url_demands_tls_as_libpq_has_it() {
+        let known = |file: Option<&str>| Some(Trust::Known(file.map(PathBuf::from)));
+        for (parameters, tls) in [
+            ("", None),
+            ("?sslmode=prefer&application_name=x", None),
+            ("?sslmode=require&application_name=x", Some(Trust::Anybody)),
+            ("?connect_timeout=5&sslmode=verify-full", known(None)),
+            ("?sslmode=verify-full&sslrootcert=system", known(None)),
+            ("?sslrootcert=%2Fetc%2Frds%20ca.pem&sslmode=require", known(Some("/etc/rds ca.pem"))),
+        ] {
+            let place =
+                Place::parse(Engine::Postgres, &format!("postgresql://me@db/shop{parameters}")).expect(parameters);
+            assert_eq!(place.tls, tls, "{parameters}");
+        }
+    }
+
+    #[test]
     fn a_url_that_cannot_be_used_is_refused_without_quoting_it() {
         for (engine, url) in [
             (Engine::Postgres, "mysql://me:hunter2@db/shop"),
             (Engine::Postgres, "postgresql://me:hunter2@db:port/shop"),
             (Engine::Postgres, "postgresql://me:hunter2@a,b/shop"),
-            (Engine::Postgres, "postgresql://me:hunter2@db/shop?sslmode=require"),
+            (Engine::Postgres, "postgresql://me:hunter2@db/shop?sslmode=full"),
+            (Engine::Postgres, "postgresql://me:hunter2@db/shop?sslmode=require&channel_binding=require"),
+            (Engine::Mysql, "mysql://me:hunter2@db/shop?ssl-mode=REQUIRED"),
             (Engine::Postgres, "postgresql:///shop"),
             (Engine::Mysql, "postgresql://me:hunter2@db/shop"),
             (Engine::Mysql, "mysql://me:hunter2@db:port/shop"),
