@@ -69,7 +69,7 @@ async fn filled(
     let (mut client, connection) = config.connect(NoTls).await?;
     let connection = tokio::spawn(connection);
     if !wish.tables.is_empty() {
-        notes.extend(grow::grow(&mut client, &wish.tables, wish.seed, listen).await?);
+        notes.extend(grow::grow(config, &mut client, &wish.tables, wish.seed, listen).await?);
     }
     facts::settle(&client).await?;
     let tables = facts::table_facts(&client).await?;

@@ -138,6 +138,57 @@ fn a_grown_table_keeps_its_indexes_and_their_comments() {
 }
 
 #[test]
+fn an_empty_table_is_loaded_frozen_and_keeps_its_constraints() {
+    with_server(Place::Local, async |lab: &Lab| {
+        let database = lab.database().await;
+        database
+            .run(
+                "CREATE EXTENSION pg_visibility;
+                  CREATE TABLE p (id int PRIMARY KEY, code text NOT NULL, at timestamptz NOT NULL,
+                                  CONSTRAINT late UNIQUE (code) DEFERRABLE INITIALLY DEFERRED);
+                  CREATE UNIQUE INDEX named ON p (at) INCLUDE (code);
+                  ALTER TABLE p REPLICA IDENTITY USING INDEX named;
+                  ALTER TABLE p CLUSTER ON p_pkey;
+                  COMMENT ON CONSTRAINT late ON p IS 'checked late';
+                  CREATE TABLE c (id int PRIMARY KEY, p int NOT NULL REFERENCES p ON DELETE CASCADE)",
+            )
+            .await;
+        let before = lab.text_of(&database, &["--schema-only"]).await;
+        lab.prepare(&database, &[], vec![table("c", 20_000), table("p", 10_000)], 1).await.expect("they grow");
+        assert_eq!(lab.text_of(&database, &["--schema-only"]).await, before);
+        assert_eq!(database.count("pg_index WHERE NOT (indisvalid AND indisready AND indislive)").await, 0);
+        assert_eq!(orphans(&database).await, "");
+        for (name, rows) in [("p", 10_000), ("c", 20_000)] {
+            assert_eq!(database.count(name).await, rows);
+            let pages: i64 = database.get(&format!("SELECT pg_relation_size('{name}') / 8192")).await;
+            let frozen: i64 =
+                database.get(&format!("SELECT all_frozen FROM pg_visibility_map_summary('{name}')")).await;
+            assert_eq!(frozen, pages, "{name}");
+        }
+        let by_index: bool = database
+            .get("SELECT count(*) = 10000 FROM (SELECT code FROM p GROUP BY code HAVING count(*) = 1) AS once")
+            .await;
+        assert!(by_index);
+    });
+}
+
+#[test]
+fn an_empty_table_that_rows_stand_beside_takes_none_of_them() {
+    with_server(Place::Local, async |lab: &Lab| {
+        let database = lab.database().await;
+        database
+            .run(
+                "CREATE TABLE p (id int PRIMARY KEY);
+                  CREATE TABLE c (id int PRIMARY KEY, p int REFERENCES p);
+                  INSERT INTO c VALUES (1, NULL)",
+            )
+            .await;
+        lab.prepare(&database, &[], vec![table("p", 100)], 1).await.expect("it grows");
+        assert_eq!((database.count("p").await, database.count("c").await), (100, 1));
+    });
+}
+
+#[test]
 fn triggers_do_not_fire_and_heirs_and_partitions_share_the_rows() {
     with_server(Place::Local, async |lab: &Lab| {
         let role = Lab::name("clerk");

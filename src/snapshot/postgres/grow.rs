@@ -8,6 +8,8 @@
 //! what its columns may hold.
 
 mod error;
+mod freeze;
+mod indexes;
 mod keys;
 mod kind;
 mod load;
@@ -26,7 +28,7 @@ mod vary;
 use rand::SeedableRng;
 use rand::rngs::ChaCha8Rng;
 use sha2::{Digest, Sha256};
-use tokio_postgres::Client;
+use tokio_postgres::{Client, Config};
 
 pub(crate) use error::server_says;
 pub use error::{GrowError, Place};
@@ -48,10 +50,12 @@ struct Task<'a> {
 
 /// Brings each table to the rows that are wished for it, and says what a reader should know of it.
 ///
-/// `client` must be a superuser's, of the database to grow. Tables grow one after another, parents first, each in one
-/// transaction. A table that has more rows already is left alone, and a note says so. The rows that are wished for a
-/// table that others inherit from are shared out among it and them as the existing ones are.
+/// `client` must be a superuser's, of the database to grow, and `config` lead there: indexes are built over connections of
+/// their own. Tables grow one after another, parents first; one that the server refuses rows for is as it was before. A
+/// table that has more rows already is left alone, and a note says so. The rows that are wished for a table that others
+/// inherit from are shared out among it and them as the existing ones are.
 pub async fn grow(
+    config: &Config,
     client: &mut Client,
     wishes: &[TableWish],
     seed: u64,
@@ -72,7 +76,7 @@ pub async fn grow(
         let task = &tasks[at];
         let rng = generator(seed, &task.table);
         let plan = plan::plan(client, &task.table, task.wish, &task.place, task.add, rng).await?;
-        load::load(client, &task.table, task.wish, &task.place, plan, listen).await?;
+        load::load(config, client, &task.table, task.wish, &task.place, plan, listen).await?;
     }
     Ok(notes)
 }

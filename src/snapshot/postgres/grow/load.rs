@@ -1,29 +1,30 @@
-//! Sends the rows of a plan to the server: one transaction for each table, so that it has all of them or none.
+//! Sends the rows of a plan to the server, so that a table has all of them or none.
 //!
 //! Triggers and foreign key checks are off for the load (`session_replication_role = replica`, which a superuser may set);
-//! foreign keys hold because of how rows are made. Unique keys and CHECK constraints the server still enforces.
-//! Plain indexes are dropped and made again where the load is at least as large as the table, which is about twice as fast.
+//! foreign keys hold because of how rows are made. CHECK constraints the server still enforces, and unique keys as well:
+//! where the load is at least as large as the table, when their indexes are built after it. An empty table is loaded frozen.
 
 use std::pin::pin;
 
 use bytes::Bytes;
 use futures_util::SinkExt;
 use tokio::sync::mpsc;
-use tokio_postgres::{Client, Transaction};
+use tokio_postgres::{Client, Config, Transaction};
 
 use super::error::{GrowError, Place};
 use super::name::quote;
 use super::plan::Plan;
-use super::rows;
 use super::table::Table;
+use super::{freeze, indexes, rows};
 use crate::scenario::TableWish;
 use crate::snapshot::{Listen, Progress};
 
 /// So many chunks may wait for the socket.
 const AHEAD: usize = 8;
 
-/// Loads the rows of a plan.
+/// Loads the rows of a plan. `config` is for more connections like the client's.
 pub(crate) async fn load(
+    config: &Config,
     client: &mut Client,
     table: &Table,
     wish: &TableWish,
@@ -32,37 +33,72 @@ pub(crate) async fn load(
     listen: Listen<'_>,
 ) -> Result<(), GrowError> {
     let failed = GrowError::reading(&format!("what the server says to loading {}", table.relation.sql()));
+    let frozen = freeze::can_truncate(client, table).await.map_err(&failed)?;
     let transaction = client.transaction().await.map_err(&failed)?;
     transaction.batch_execute("SET LOCAL session_replication_role = replica").await.map_err(&failed)?;
-    let indexes = if table.relation.kind == 'r' && plan.rows >= table.rows {
-        drop_indexes(&transaction, table).await.map_err(&failed)?
-    } else {
-        Vec::new()
-    };
-    copy(&transaction, table, plan, listen).await.map_err(|source| {
+    if frozen {
+        // First: it would build the indexes of the empty table, and so start them again.
+        let sql = format!("TRUNCATE ONLY {} CASCADE", table.relation.sql());
+        transaction.batch_execute(&sql).await.map_err(&failed)?;
+    }
+    let stopped =
+        if plan.rows >= table.rows { indexes::stop(&transaction, table).await.map_err(&failed)? } else { Vec::new() };
+    copy(&transaction, table, plan, frozen, listen).await.map_err(|source| {
         let checked = source.as_db_error().and_then(tokio_postgres::error::DbError::constraint);
         let check = table.checks.iter().find(|check| Some(check.name.as_str()) == checked);
         GrowError::refused(place, source, check.map_or(&[], |check| check.columns.as_slice()))
     })?;
-    for index in &indexes {
-        transaction.batch_execute(index).await.map_err(&failed)?;
+    let loader = loader(&transaction).await.map_err(&failed)?;
+    transaction.commit().await.map_err(&failed)?;
+    let mut kept = indexes::build(config, &stopped).await.map_err(|source| GrowError::refused(place, source, &[]));
+    if kept.is_ok() {
+        kept = check_given_references(client, table, wish, place).await;
     }
-    set_sequences(&transaction, table).await.map_err(&failed)?;
-    check_given_references(&transaction, table, wish, place).await?;
-    transaction.commit().await.map_err(&failed)
+    if kept.is_err() {
+        undo(client, table, loader, &stopped).await.map_err(&failed)?;
+        return kept;
+    }
+    set_sequences(client, table).await.map_err(&failed)
+}
+
+/// The number of a transaction, as the system column `xmin` of the rows that it loads has it (PostgreSQL manual, 5.5
+/// "System Columns"); frozen rows have it as well.
+async fn loader(transaction: &Transaction<'_>) -> Result<i64, tokio_postgres::Error> {
+    // `xmin` is the number without its epoch.
+    Ok(transaction.query_one("SELECT txid_current() % 4294967296", &[]).await?.get(0))
+}
+
+/// Takes the rows of a load back that turned out to break a key, and fills the indexes that were stopped for it.
+async fn undo(
+    client: &mut Client,
+    table: &Table,
+    loader: i64,
+    stopped: &[String],
+) -> Result<(), tokio_postgres::Error> {
+    let transaction = client.transaction().await?;
+    transaction.batch_execute("SET LOCAL session_replication_role = replica").await?;
+    let only = if table.relation.kind == 'r' { "ONLY " } else { "" };
+    let sql = format!("DELETE FROM {only}{} WHERE xmin::text = '{loader}'", table.relation.sql());
+    transaction.batch_execute(&sql).await?;
+    for index in stopped {
+        transaction.batch_execute(&format!("REINDEX INDEX {index}")).await?;
+    }
+    transaction.commit().await
 }
 
 async fn copy(
     transaction: &Transaction<'_>,
     table: &Table,
     plan: Plan,
+    frozen: bool,
     listen: Listen<'_>,
 ) -> Result<(), tokio_postgres::Error> {
     let total = plan.rows;
     let columns: Vec<String> = plan.columns.iter().map(|column| quote(&column.name)).collect();
     // A table whose columns are all left to their defaults is given rows without fields.
     let list = if columns.is_empty() { String::new() } else { format!(" ({})", columns.join(", ")) };
-    let sql = format!("COPY {}{list} FROM STDIN (FORMAT binary)", table.relation.sql());
+    let freeze = if frozen { ", FREEZE" } else { "" };
+    let sql = format!("COPY {}{list} FROM STDIN (FORMAT binary{freeze})", table.relation.sql());
     let mut sink = pin!(transaction.copy_in::<_, Bytes>(&sql).await?);
     let (sender, mut receiver) = mpsc::channel(AHEAD);
     let maker = tokio::task::spawn_blocking(move || {
@@ -81,28 +117,8 @@ async fn copy(
     sink.finish().await.map(|_| ())
 }
 
-/// Drops the indexes that nothing depends on, and gives the statements that make them again.
-async fn drop_indexes(transaction: &Transaction<'_>, table: &Table) -> Result<Vec<String>, tokio_postgres::Error> {
-    let plain = "SELECT format('%I.%I', n.nspname, c.relname), pg_get_indexdef(c.oid),
-                        'COMMENT ON INDEX ' || format('%I.%I', n.nspname, c.relname) || ' IS '
-                            || quote_literal(obj_description(c.oid, 'pg_class'))
-                 FROM pg_index i JOIN pg_class c ON c.oid = i.indexrelid JOIN pg_namespace n ON n.oid = c.relnamespace
-                 WHERE i.indrelid = $1 AND i.indisvalid AND c.reltablespace = 0 AND NOT c.relispartition
-                   AND NOT (i.indisunique OR i.indisexclusion OR i.indisreplident OR i.indisclustered)
-                   AND NOT EXISTS (SELECT FROM pg_constraint k WHERE k.conindid = c.oid)
-                   AND NOT EXISTS (SELECT FROM pg_attribute a WHERE a.attrelid = c.oid AND a.attstattarget >= 0)
-                 ORDER BY c.oid";
-    let mut again = Vec::new();
-    for row in transaction.query(plain, &[&table.relation.oid]).await? {
-        transaction.batch_execute(&format!("DROP INDEX {}", row.get::<_, String>(0))).await?;
-        again.push(row.get(1));
-        again.extend(row.get::<_, Option<String>>(2));
-    }
-    Ok(again)
-}
-
 /// Sets each sequence behind the greatest number that its column has.
-async fn set_sequences(transaction: &Transaction<'_>, table: &Table) -> Result<(), tokio_postgres::Error> {
+async fn set_sequences(client: &Client, table: &Table) -> Result<(), tokio_postgres::Error> {
     for column in &table.columns {
         for sequence in &column.sequences {
             let sql = format!(
@@ -112,7 +128,7 @@ async fn set_sequences(transaction: &Transaction<'_>, table: &Table) -> Result<(
                 quote(&column.name),
                 table.read_sql(),
             );
-            transaction.batch_execute(&sql).await?;
+            client.batch_execute(&sql).await?;
         }
     }
     Ok(())
@@ -120,7 +136,7 @@ async fn set_sequences(transaction: &Transaction<'_>, table: &Table) -> Result<(
 
 /// Checks the foreign keys of columns that the scenario itself gives values for: no trigger did.
 async fn check_given_references(
-    transaction: &Transaction<'_>,
+    client: &Client,
     table: &Table,
     wish: &TableWish,
     place: &Place,
@@ -141,7 +157,7 @@ async fn check_given_references(
             equal.join(" AND "),
         );
         let failed = GrowError::reading(&format!("whether {} holds", key.name));
-        if transaction.query_one(&sql, &[]).await.map_err(failed)?.get(0) {
+        if client.query_one(&sql, &[]).await.map_err(failed)?.get(0) {
             return Err(GrowError::Dangling {
                 place: place.clone(),
                 key: key.name.clone(),
