@@ -8,7 +8,7 @@ pub mod event;
 mod migrate;
 mod second_pass;
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Instant;
 
 use tokio_util::sync::CancellationToken;
@@ -282,11 +282,16 @@ async fn fill(wish: &SnapshotWish, events: &Events, server: &Server) -> Result<(
 fn filling(progress: Progress<'_>) -> Event {
     match progress {
         Progress::Bytes { file, done, total } => Event::Filling {
-            what: format!("restoring {}", file.file_name().unwrap_or_default().display()),
+            what: format!(
+                "restoring {}",
+                if total.is_some() { Path::new(file.file_name().unwrap_or_default()) } else { file }.display()
+            ),
             done,
             total,
         },
-        Progress::Rows { table, done, total } => Event::Filling { what: format!("growing {table}"), done, total },
+        Progress::Rows { table, done, total } => {
+            Event::Filling { what: format!("growing {table}"), done, total: Some(total) }
+        }
     }
 }
 

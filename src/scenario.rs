@@ -161,7 +161,9 @@ pub enum ProviderWish {
 #[derive(Debug, Clone, PartialEq)]
 pub struct SnapshotWish {
     /// Dumps to restore, in this order.
-    pub restore: Vec<PathBuf>,
+    pub restore: Vec<Dump>,
+    /// Scripts of SQL to run once they are restored, before any table grows.
+    pub after: Vec<PathBuf>,
     /// Tables to grow once they are restored.
     pub tables: Vec<TableWish>,
     /// The seed of everything that is made up.
@@ -170,7 +172,36 @@ pub struct SnapshotWish {
 
 impl Default for SnapshotWish {
     fn default() -> Self {
-        Self { restore: Vec::new(), tables: Vec::new(), seed: DEFAULT_SEED }
+        Self { restore: Vec::new(), after: Vec::new(), tables: Vec::new(), seed: DEFAULT_SEED }
+    }
+}
+
+/// A dump to restore (`restore` in `[snapshot]`).
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Dump {
+    /// Where it is.
+    pub from: DumpSource,
+    /// Its SHA-256 in hexadecimal, as it is stored; of a folder there is none.
+    pub sha256: Option<String>,
+}
+
+/// Where a dump is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum DumpSource {
+    /// A file, or a folder.
+    File(PathBuf),
+    /// What a program writes to its standard output.
+    Command {
+        /// Handed to `sh -c`.
+        command: String,
+        /// Where it runs.
+        folder: PathBuf,
+    },
+}
+
+impl From<PathBuf> for Dump {
+    fn from(path: PathBuf) -> Self {
+        Self { from: DumpSource::File(path), sha256: None }
     }
 }
 

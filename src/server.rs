@@ -345,6 +345,14 @@ impl Server {
     }
 }
 
+/// A folder for files of this process, which a sweep removes if nobody else does.
+pub(crate) fn scratch_folder() -> Result<tempfile::TempDir, ServerError> {
+    let root = local::servers_folder();
+    std::fs::create_dir_all(&root).map_err(ServerError::file(&root))?;
+    let prefix = format!("{}-dump-", std::process::id());
+    tempfile::Builder::new().prefix(&prefix).tempdir_in(&root).map_err(ServerError::file(&root))
+}
+
 /// Asks a server until it answers a query. `gone` says why it never will, when that is known.
 async fn wait_until_ready(access: &Access, mut gone: impl AsyncFnMut() -> Option<String>) -> Result<(), String> {
     let began = tokio::time::Instant::now();

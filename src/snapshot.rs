@@ -3,6 +3,7 @@
 //! [`prepare`] does it all: restores the dumps, grows the tables, brings the database to rest and says what it holds. Fast
 //! settings of the server while it is filled are the caller's.
 
+mod dump;
 pub mod grow;
 pub mod mysql;
 pub mod postgres;
@@ -10,6 +11,7 @@ pub mod postgres;
 use crate::run::TableFacts;
 use crate::scenario::SnapshotWish;
 use crate::server::{Access, Server};
+pub use dump::DumpError;
 use mysql::MysqlError;
 use postgres::PostgresError;
 
@@ -22,8 +24,8 @@ pub enum Progress<'a> {
         file: &'a std::path::Path,
         /// Bytes of it that were read.
         done: u64,
-        /// Its size in bytes.
-        total: u64,
+        /// Its size in bytes, where that is known beforehand.
+        total: Option<u64>,
     },
     /// A table is growing.
     Rows {
@@ -88,7 +90,7 @@ pub async fn prepare(
 }
 
 fn origin(wish: &SnapshotWish) -> &'static str {
-    match (wish.restore.is_empty(), wish.tables.is_empty()) {
+    match (wish.restore.is_empty() && wish.after.is_empty(), wish.tables.is_empty()) {
         (true, true) => "empty",
         (false, true) => "restored",
         (true, false) => "grown",

@@ -6,7 +6,7 @@ use super::{ExitStatus, Printer};
 use crate::rehearse::{self, Pending, RehearseError, Work};
 use crate::report::style::shorten;
 use crate::run::{Bytes, Rows};
-use crate::scenario::{Engine, ProviderWish, Scenario, Tool, TransactionMode, UrlWish, discover};
+use crate::scenario::{DumpSource, Engine, ProviderWish, Scenario, Tool, TransactionMode, UrlWish, discover};
 
 pub(super) fn check(paths: &[PathBuf], printer: &Printer) -> anyhow::Result<ExitStatus> {
     let paths = discover(paths)?;
@@ -80,12 +80,17 @@ fn server(scenario: &Scenario) -> String {
 }
 
 fn snapshot(scenario: &Scenario) -> String {
-    let restored = scenario.snapshot.restore.iter().map(|path| {
-        let bytes = std::fs::metadata(path).map_or(0, |file| file.len());
-        format!("{} ({})", from_here(path).display(), Bytes(bytes))
+    let restored = scenario.snapshot.restore.iter().map(|dump| match &dump.from {
+        DumpSource::File(path) if path.is_dir() => format!("{} (a folder)", from_here(path).display()),
+        DumpSource::File(path) => {
+            let bytes = std::fs::metadata(path).map_or(0, |file| file.len());
+            format!("{} ({})", from_here(path).display(), Bytes(bytes))
+        }
+        DumpSource::Command { command, .. } => format!("what `{command}` writes"),
     });
+    let after = scenario.snapshot.after.iter().map(|path| format!("then {}", from_here(path).display()));
     let grown = scenario.snapshot.tables.iter().map(|table| format!("{} to {}", table.name, Rows(table.rows)));
-    let all: Vec<String> = restored.chain(grown).collect();
+    let all: Vec<String> = restored.chain(after).chain(grown).collect();
     if all.is_empty() { "empty".to_owned() } else { all.join(", ") }
 }
 

@@ -6,7 +6,7 @@ use indicatif::{ProgressBar, ProgressStyle};
 
 use super::printer::Printer;
 use crate::rehearse::event::{Event, Stage};
-use crate::run::{Migration, MigrationStatus, Millis, Rows};
+use crate::run::{Bytes, Migration, MigrationStatus, Millis, Rows};
 
 /// Listens to events and shows them on standard error.
 pub(super) struct Progress<'a> {
@@ -36,12 +36,15 @@ impl<'a> Progress<'a> {
                 Stage::SecondPass => "preparing a second server",
                 Stage::Cleanup => "stopping the server",
             }),
-            Event::Filling { what, done, total } => {
-                self.bar.set_style(bar());
-                self.bar.set_length(*total);
-                self.bar.set_position(*done);
-                self.bar.set_message(what.clone());
-            }
+            Event::Filling { what, done, total } => match total {
+                Some(total) => {
+                    self.bar.set_style(bar());
+                    self.bar.set_length(*total);
+                    self.bar.set_position(*done);
+                    self.bar.set_message(what.clone());
+                }
+                None => self.bar.set_message(format!("{what}  {}", Bytes(*done))),
+            },
             Event::Server(server) => {
                 self.about = format!("{} {} ({}, {})", server.engine, server.version, server.provider, server.origin);
             }

@@ -41,8 +41,8 @@ pub enum Event {
         what: String,
         /// Bytes or rows done.
         done: u64,
-        /// Of how many.
-        total: u64,
+        /// Of how many, where that is known beforehand.
+        total: Option<u64>,
     },
     /// The data is there.
     Snapshot(SnapshotFacts),

@@ -59,6 +59,11 @@ impl<'a> Table<'a> {
         Self::new(value.document, value.name.clone(), value.span.clone(), content)
     }
 
+    /// Reads a table that stands in the place of a value.
+    pub(super) fn inline<T>(value: &Value<'a>, read: impl FnOnce(&mut Self) -> T) -> T {
+        Self::of(value).read_whole(read)
+    }
+
     fn new(document: &'a Document<'a>, name: String, span: Span, content: Content<'a>) -> Self {
         let header = format!("[{name}]");
         let (allowed, refused, missing) = (Vec::new(), Vec::new(), Vec::new());

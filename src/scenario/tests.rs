@@ -86,7 +86,7 @@ fn three_lines_are_a_scenario_and_the_rest_has_defaults() {
         title: "Least".to_owned(),
         engine: Engine::Postgres,
         server: ServerWish::default(),
-        snapshot: SnapshotWish { restore: Vec::new(), tables: Vec::new(), seed: 1 },
+        snapshot: SnapshotWish { restore: Vec::new(), after: Vec::new(), tables: Vec::new(), seed: 1 },
         migrations: MigrationsWish {
             applied_through: None,
             tool: Tool::Sql { path: root.path().join("migrations"), transaction: TransactionMode::File },
@@ -259,7 +259,7 @@ fn seconds(seconds: u64) -> Millis {
 fn tables_to_grow_keep_their_order_their_lines_and_the_order_of_their_values() {
     let root = folder();
     let snapshot = load(root.path(), FULL).unwrap().snapshot;
-    assert_eq!(snapshot.restore, [root.path().join("dump.sql"), root.path().join("more.sql")]);
+    assert_eq!(snapshot.restore, ["dump.sql", "more.sql"].map(|name| Dump::from(root.path().join(name))));
     assert_eq!(snapshot.seed, 7);
     let pair = |(text, weight): (&str, f64)| (text.to_owned(), weight);
     let column = |name: &str, wish: ColumnWish| (name.to_owned(), wish);

@@ -142,8 +142,7 @@ impl ContainerServer {
     pub(super) async fn pg_restore(&self, dump: &Path, arguments: &[String]) -> Result<ProgramOutput, ServerError> {
         let mut copied = self.copied.lock().await;
         if copied.as_deref() != Some(dump) {
-            let file = tokio::fs::File::open(dump).await.map_err(ServerError::file(dump))?;
-            let output = self.exec(&["sh", "-c", &format!("cat > {DUMP}")], Some(file)).await?;
+            let output = self.exec(&["sh", "-c", &put(dump)], Some(dump)).await?;
             if !output.success {
                 return Ok(output);
             }
@@ -167,12 +166,12 @@ impl ContainerServer {
     /// Removes the dump from the container.
     pub(super) async fn forget_dump(&self) -> Result<(), ServerError> {
         if self.copied.lock().await.take().is_some() {
-            self.exec(&["rm", "-f", DUMP], None).await?;
+            self.exec(&["rm", "-rf", DUMP], None).await?;
         }
         Ok(())
     }
 
-    async fn exec(&self, command: &[&str], input: Option<tokio::fs::File>) -> Result<ProgramOutput, ServerError> {
+    async fn exec(&self, command: &[&str], input: Option<&Path>) -> Result<ProgramOutput, ServerError> {
         let failed = engine_failed::<testcontainers::bollard::errors::Error>("run a program in the container");
         let docker = engine().await?;
         let options = CreateExecOptions {
@@ -188,10 +187,8 @@ impl ContainerServer {
             let stderr = "the engine did not attach to the program".to_owned();
             return Ok(ProgramOutput { stderr, ..ProgramOutput::default() });
         };
-        if let Some(mut file) = input {
-            let path = Path::new(DUMP);
-            tokio::io::copy(&mut file, &mut stdin).await.map_err(ServerError::file(path))?;
-            stdin.shutdown().await.map_err(ServerError::file(path))?;
+        if let Some(path) = input {
+            send(path, &mut stdin).await.map_err(ServerError::file(path))?;
         }
         let (mut stdout, mut stderr) = (Vec::new(), String::new());
         while let Some(part) = output.next().await {
@@ -208,6 +205,27 @@ impl ContainerServer {
         // Removing by force ends the server at once; nothing in it is worth a shutdown.
         self.container.rm().await.map_err(engine_failed("remove the container"))
     }
+}
+
+/// A command that puts what it is sent by [`send`] where the dump belongs.
+fn put(dump: &Path) -> String {
+    if dump.is_dir() {
+        format!("rm -rf {DUMP} && mkdir {DUMP} && tar -x -C {DUMP}")
+    } else {
+        format!("rm -rf {DUMP} && cat > {DUMP}")
+    }
+}
+
+/// Sends a file as it is, a folder as a tar archive.
+async fn send(path: &Path, stdin: &mut (impl tokio::io::AsyncWrite + Unpin + Send)) -> std::io::Result<()> {
+    if path.is_dir() {
+        let mut archive = tokio_tar::Builder::new_non_terminated(&mut *stdin);
+        archive.append_dir_all(".", path).await?;
+        archive.into_inner().await?;
+    } else {
+        tokio::io::copy(&mut tokio::fs::File::open(path).await?, stdin).await?;
+    }
+    stdin.shutdown().await
 }
 
 /// The engine that `DOCKER_HOST` names, or else the usual socket; an error when nothing answers there.

@@ -8,7 +8,7 @@ pub mod restore;
 use mysql_async::{Conn, Opts};
 
 use super::{Listen, Prepared, SnapshotError, origin};
-use crate::scenario::SnapshotWish;
+use crate::scenario::{Dump, SnapshotWish};
 use crate::server::{DATABASE, Server};
 use grow::GrowError;
 use restore::RestoreError;
@@ -52,7 +52,8 @@ pub(super) async fn prepare(
 }
 
 async fn filled(opts: &Opts, wish: &SnapshotWish, listen: Listen<'_>) -> Result<Prepared, MysqlError> {
-    let mut notes = restore::restore(opts, &wish.restore, listen).await?;
+    let dumps: Vec<Dump> = wish.restore.iter().cloned().chain(wish.after.iter().cloned().map(Dump::from)).collect();
+    let mut notes = restore::restore(opts, &dumps, listen).await?;
     if !wish.tables.is_empty() {
         notes.extend(grow::grow(opts, &wish.tables, wish.seed, listen).await?);
     }

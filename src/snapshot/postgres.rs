@@ -8,7 +8,7 @@ pub mod restore;
 use tokio_postgres::{Config, NoTls};
 
 use super::{Listen, Prepared, SnapshotError, origin};
-use crate::scenario::SnapshotWish;
+use crate::scenario::{Dump, SnapshotWish};
 use crate::server::Server;
 use grow::{GrowError, server_says};
 use restore::RestoreError;
@@ -31,15 +31,7 @@ impl PostgresError {
     /// Whether it is the scenario (or a file that it names) that has to be changed, and not the machine.
     pub fn is_the_scenarios(&self) -> bool {
         match self {
-            Self::Restore(error) => matches!(
-                error,
-                RestoreError::Read { .. }
-                    | RestoreError::Unsupported { .. }
-                    | RestoreError::Meta { .. }
-                    | RestoreError::ServerFile { .. }
-                    | RestoreError::SeveralDatabases { .. }
-                    | RestoreError::NewerDump { .. }
-            ),
+            Self::Restore(error) => error.is_the_scenarios(),
             Self::Grow(error) => !matches!(error, GrowError::Read { .. } | GrowError::Garbled { .. }),
             Self::Server(_) => false,
         }
@@ -66,6 +58,8 @@ async fn filled(
     listen: Listen<'_>,
 ) -> Result<Prepared, PostgresError> {
     let mut notes = restore::restore(config, &wish.restore, server, listen).await?;
+    let after: Vec<Dump> = wish.after.iter().cloned().map(Dump::from).collect();
+    notes.extend(restore::restore(config, &after, server, listen).await?);
     let (mut client, connection) = config.connect(NoTls).await?;
     let connection = tokio::spawn(connection);
     if !wish.tables.is_empty() {

@@ -7,10 +7,11 @@ use std::time::Duration;
 
 use mysql_async::prelude::FromRow;
 use rehearsal::run::TableFacts;
+use rehearsal::scenario::{Dump, DumpSource};
 use rehearsal::server::Endpoint;
-use rehearsal::snapshot::Progress;
 use rehearsal::snapshot::mysql::facts;
 use rehearsal::snapshot::mysql::restore::{RestoreError, restore};
+use rehearsal::snapshot::{DumpError, Progress};
 
 use crate::lab::{Database, Lab, Place, with_own_server, with_servers};
 
@@ -77,7 +78,7 @@ impl<'lab> Shop<'lab> {
     /// A dump, restored into a database of this name on a server without the fixture's accounts.
     async fn restored(&self, name: &str, file: &Path) -> Result<Vec<String>, RestoreError> {
         self.run(&format!("DROP USER IF EXISTS {DEFINERS}")).await;
-        restore(self.database(name).await.opts(), &[file.to_owned()], &|_| ()).await
+        restore(self.database(name).await.opts(), &[file.to_owned().into()], &|_| ()).await
     }
 
     /// That a database holds what the fixture's does.
@@ -106,6 +107,7 @@ async fn a_dump_is_restored_whole_on(shop: &Shop<'_>) {
     let raw = shop.lab.file("raw.sql", raw);
     let gzip = packed("gzip", &["-c"], &plain);
     let zstd = packed("zstd", &["-c"], &plain);
+    let (lz4, xz) = (packed("lz4", &["-c"], &plain), packed("xz", &["-c"], &plain));
     let twice = |half: &[u8]| half.to_vec();
     let (first, second) = dump.split_at(dump.len() / 2);
     let halves = [shop.lab.file("first", first), shop.lab.file("second", second)];
@@ -116,6 +118,8 @@ async fn a_dump_is_restored_whole_on(shop: &Shop<'_>) {
         ("of_raw", raw),
         ("of_gzip", shop.lab.file("dump.gz", gzip)),
         ("of_zstd", shop.lab.file("dump.zst", zstd)),
+        ("of_lz4", shop.lab.file("dump.lz4", lz4)),
+        ("of_xz", shop.lab.file("dump.xz", xz)),
         ("of_zstd_frames", shop.lab.file("frames.zst", frames)),
         ("of_gzip_members", shop.lab.file("members.gz", members)),
     ] {
@@ -160,21 +164,52 @@ async fn a_dump_that_was_cut_short_is_an_error_on(shop: &Shop<'_>) {
             assert!(error.contains("cut.sql"), "{style}, {at}: {error}");
         }
         let file = shop.lab.file("whole.sql", &dump);
-        for (program, name) in [("gzip", "cut.gz"), ("zstd", "cut.zst")] {
+        for (program, name) in [("gzip", "cut.gz"), ("zstd", "cut.zst"), ("lz4", "cut.lz4"), ("xz", "cut.xz")] {
             let packed = packed(program, &["-c"], &file);
             for at in [packed.len() - 1, packed.len() - 5, packed.len() / 2, 30] {
                 shop.run("DROP DATABASE IF EXISTS of_cut").await;
                 let cut = shop.lab.file(name, &packed[..at]);
                 let error = shop.restored("of_cut", &cut).await.expect_err("its end is missing");
-                assert!(matches!(error, RestoreError::CutShort { .. }), "{name}, {at}: {error}");
+                assert!(
+                    matches!(error, RestoreError::Dump { source: DumpError::CutShort(_) | DumpError::Damaged(_), .. }),
+                    "{name}, {at}: {error}"
+                );
             }
         }
     }
+    a_command_that_fails_is_an_error_on(shop).await;
     let compact = ["--compact", "shop_production", "customers"];
     let compact = shop.lab.program(shop.lab.dumper(), &compact, None).await;
     shop.run("DROP DATABASE IF EXISTS of_cut").await;
     let notes = shop.restored("of_cut", &shop.lab.file("compact.sql", compact)).await.expect("it is whole");
     assert!(notes.iter().any(|note| note.contains("--compact")), "{notes:?}");
+}
+
+async fn a_command_that_fails_is_an_error_on(shop: &Shop<'_>) {
+    let whole = shop.lab.file("whole.sql", shop.dump(&[]).await);
+    let folder = whole.parent().expect("a folder").to_owned();
+    for (command, works) in [
+        ("gzip -c whole.sql", true),
+        ("cat whole.sql; echo no such bucket >&2; exit 3", false),
+        ("head -n 99 whole.sql", false),
+    ] {
+        shop.run("DROP DATABASE IF EXISTS of_command").await;
+        shop.run(&format!("DROP USER IF EXISTS {DEFINERS}")).await;
+        let from = DumpSource::Command { command: command.to_owned(), folder: folder.clone() };
+        let dump = Dump { from, sha256: None };
+        let restored = restore(shop.database("of_command").await.opts(), &[dump], &|_| ()).await;
+        match restored {
+            Ok(_) => {
+                assert!(works, "{command}");
+                shop.assert_same("of_command").await;
+            }
+            Err(error) => {
+                let error = error.to_string();
+                assert!(!works && error.contains(command), "{error}");
+                assert!(!command.contains("bucket") || error.contains("\n  | no such bucket"), "{error}");
+            }
+        }
+    }
 }
 
 async fn what_must_not_be_restored_is_one_clear_error_on(shop: &Shop<'_>) {
@@ -226,10 +261,10 @@ async fn a_script_by_hand_is_restored_on(shop: &Shop<'_>) {
             seen.lock().expect("nobody fails").push((done, total));
         }
     };
-    let notes = restore(database.opts(), &[schema, rows], &listen).await.expect("it is restored");
+    let notes = restore(database.opts(), &[schema.into(), rows.into()], &listen).await.expect("it is restored");
     assert_eq!(notes.iter().filter(|note| note.contains("`Hand`")).count(), 1, "{notes:?}");
     let (done, total) = *seen.lock().expect("nobody fails").last().expect("progress");
-    assert_eq!(done, total);
+    assert_eq!(Some(done), total);
     // As in the client, where every statement is a transaction unless the script opens one.
     assert_eq!(shop.get::<String>("SELECT a FROM by_hand.t").await, ["a"]);
     assert_eq!(shop.get::<u64>("SELECT LENGTH(a) FROM by_hand.l").await, [20 << 20]);
@@ -327,7 +362,7 @@ fn a_dump_of_the_other_engine_is_restored_or_its_collation_is_named() {
             source.run(&format!("{table}; INSERT INTO t VALUES (1, 'é')")).await;
             let dump = from.program(from.dumper(), &["--hex-blob", "--skip-dump-date", &source.name], None).await;
             let (file, target) = (to.file("other.sql", dump), to.database().await);
-            match restore(target.opts(), &[file], &|_| ()).await {
+            match restore(target.opts(), &[file.into()], &|_| ()).await {
                 Ok(_) => {
                     assert!(works, "{collation} into {:?}", to.place);
                     assert_eq!(target.rows::<String>("SELECT b FROM t").await, ["é"]);

@@ -103,7 +103,7 @@ fn a_custom_dump_of_a_newer_server_says_to_use_a_newer_server() {
         let file = dump(newer, &source, &["--format=custom"]).await;
         let older = crate::lab::start(Place::Container("15")).await;
         let access = older.access("rehearsal");
-        let wish = rehearsal::scenario::SnapshotWish { restore: vec![file], ..Default::default() };
+        let wish = rehearsal::scenario::SnapshotWish { restore: vec![file.into()], ..Default::default() };
         let error = rehearsal::snapshot::prepare(&access, &wish, &older, &|_| ()).await.expect_err("15 cannot read it");
         let text = error.to_string();
         assert!(text.contains("shop.dump") && text.contains("newer") && text.contains("version"), "{text}");

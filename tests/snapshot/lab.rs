@@ -10,7 +10,7 @@ use std::process::{Command, Stdio};
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, LazyLock, Weak};
 
-use rehearsal::scenario::{ColumnWish, Engine, ProviderWish, ServerWish, SnapshotWish, TableWish};
+use rehearsal::scenario::{ColumnWish, Dump, Engine, ProviderWish, ServerWish, SnapshotWish, TableWish};
 use rehearsal::server::session::Session;
 use rehearsal::server::{Access, Endpoint, Server, USER, binaries};
 use rehearsal::snapshot::{Prepared, SnapshotError, prepare};
@@ -182,7 +182,12 @@ impl Lab {
         tables: Vec<TableWish>,
         seed: u64,
     ) -> Result<Prepared, SnapshotError> {
-        let wish = SnapshotWish { restore: restore.to_vec(), tables, seed };
+        let wish = SnapshotWish {
+            restore: restore.iter().cloned().map(Dump::from).collect(),
+            tables,
+            seed,
+            ..SnapshotWish::default()
+        };
         prepare(&database.access(), &wish, &self.server, &|_| ()).await
     }
 

@@ -38,9 +38,10 @@ fn a_file_that_is_no_dump_is_refused_by_name() {
     tar[257..262].copy_from_slice(b"ustar");
     refused(&[
         ("nothing.sql", b"", &["empty"]),
-        ("dump.sql", b"\x1f\x8b\x08\0\0\0\0\0", &["gzip", "unpack"]),
-        ("dump", &tar, &["tar", "--format=custom"]),
-        ("zstd.dump", b"\x28\xb5\x2f\xfd\0", &["zstd"]),
+        ("dump.sql", b"\x1f\x8b\x08\0\0\0\0\0", &["compressed", "end in the middle"]),
+        ("dump", &tar, &["tar", "--format=tar", "unpack"]),
+        ("zstd.dump", b"\x28\xb5\x2f\xfd\0", &["compressed", "end in the middle"]),
+        ("bzip2.dump", b"BZh91AY", &["bzip2", "unpack"]),
     ]);
     with_server(Place::Local, async |lab: &Lab| {
         let database = lab.database().await;

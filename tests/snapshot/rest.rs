@@ -89,7 +89,7 @@ fn cancelled_while_loading(place: Place, custom: bool) {
         slow.run("INSERT INTO t SELECT n FROM generate_series(1, 200) AS n").await;
         let format = if custom { "--format=custom" } else { "--format=plain" };
         let bytes = lab.program("pg_dump", &["-d", &slow.name, format], None).await;
-        let restoring = SnapshotWish { restore: vec![lab.file("slow.dump", bytes)], ..SnapshotWish::default() };
+        let restoring = SnapshotWish { restore: vec![lab.file("slow.dump", bytes).into()], ..SnapshotWish::default() };
         cancelled(lab, &lab.database().await, restoring).await;
     });
 }

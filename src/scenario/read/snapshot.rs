@@ -1,27 +1,83 @@
 //! `[snapshot]`: the data to begin with.
 
 use std::collections::BTreeMap;
+use std::path::PathBuf;
 
 use toml::de::DeValue;
 
 use crate::scenario::table::Table;
 use crate::scenario::value::Value;
-use crate::scenario::{ColumnWish, DEFAULT_SEED, SnapshotWish, TableWish};
+use crate::scenario::{ColumnWish, DEFAULT_SEED, Dump, DumpSource, SnapshotWish, TableWish};
 
 pub(super) fn read(snapshot: &mut Table<'_>) -> SnapshotWish {
-    let restore = snapshot.take("restore").map(|value| value.string_or_list()).unwrap_or_default();
+    let restore = snapshot.take("restore").map(|value| one_or_many(&value)).unwrap_or_default();
+    let after = snapshot.take("after").map(|value| value.string_or_list()).unwrap_or_default();
     let mut first = BTreeMap::new();
     let wish = SnapshotWish {
-        restore: restore.iter().filter_map(Value::existing_path).collect(),
+        restore: restore.iter().filter_map(dump).collect(),
+        after: after.iter().filter_map(script).collect(),
         seed: snapshot.take("seed").and_then(|value| value.whole()).unwrap_or(DEFAULT_SEED),
         tables: snapshot.tables("table", |table| grown(table, &mut first)),
     };
     snapshot.not_yet("profile", "remove it: what a column holds can be said under `[snapshot.table.columns.NAME]`");
-    snapshot.not_yet(
-        "after",
-        "remove it: statements to run once the dump is there can be a .sql file, the last of `restore`",
-    );
     wish
+}
+
+fn one_or_many<'a>(value: &Value<'a>) -> Vec<Value<'a>> {
+    match value.inner {
+        DeValue::Array(_) => value.items(),
+        _ => vec![value.clone()],
+    }
+}
+
+/// A path, `{ path = "…", sha256 = "…" }` or `{ command = "…" }`.
+fn dump(value: &Value<'_>) -> Option<Dump> {
+    match value.inner {
+        DeValue::String(_) => value.existing_path().map(Dump::from),
+        DeValue::Table(_) => Table::inline(value, of_table),
+        _ => value.wrong_type(
+            "a path, or a table",
+            "write \"staging.dump\", `{ path = \"staging.dump\", sha256 = \"…\" }` or `{ command = \"…\" }`",
+        ),
+    }
+}
+
+fn of_table(table: &mut Table<'_>) -> Option<Dump> {
+    let (path, command) = (table.take("path"), table.take("command"));
+    let sha256 = table.take("sha256");
+    let sum = sha256.as_ref().and_then(|value| {
+        let sum = value.string()?;
+        let is_sum = sum.len() == 64 && sum.bytes().all(|byte| byte.is_ascii_hexdigit());
+        if is_sum { Some(sum.to_owned()) } else { value.refuse("is no SHA-256", "write the 64 digits of `sha256sum`") }
+    });
+    let from = match (path, command) {
+        (Some(path), None) => DumpSource::File(path.existing_path()?),
+        (None, Some(command)) => {
+            let folder = table.document().folder().to_owned();
+            DumpSource::Command { command: command.string()?.to_owned(), folder }
+        }
+        (Some(_), Some(command)) => return command.refuse("is beside a `path`", "remove one of the two"),
+        (None, None) => {
+            table.missing("path", "path = \"staging.dump\"");
+            return None;
+        }
+    };
+    match (&from, &sha256) {
+        (DumpSource::File(path), Some(value)) if path.is_dir() => {
+            value.refuse("is of a folder, which has no SHA-256", "remove it")
+        }
+        _ => Some(Dump { from, sha256: sum }),
+    }
+}
+
+/// A file of SQL.
+fn script(value: &Value<'_>) -> Option<PathBuf> {
+    let path = value.existing_path()?;
+    if path.is_dir() {
+        value.refuse("must be a file of SQL, and this is a folder", "name the files in it")
+    } else {
+        Some(path)
+    }
 }
 
 /// A table to grow. `first` has the lines of those before it, by name.

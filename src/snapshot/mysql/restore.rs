@@ -1,5 +1,5 @@
 //! Restoring dumps into a scratch database: scripts of `mysqldump`, `mariadb-dump` or anybody, as they are or compressed with
-//! gzip or zstd (`script`), and folders of `mydumper` (`folder`).
+//! gzip, zstd, lz4 or xz (`script`), and folders of `mydumper` (`folder`).
 //!
 //! A dump may be of a database of any name; it must be of one. Where a statement calls it by name and
 //! the server refuses that, the name is replaced; in bodies of stored programs, which no server looks into before they run,
@@ -9,18 +9,16 @@ mod accounts;
 mod error;
 mod folder;
 mod format;
-mod input;
 mod recovery;
 mod script;
-
-use std::path::{Path, PathBuf};
 
 use mysql_async::prelude::Queryable;
 use mysql_async::{Conn, Error, Opts, OptsBuilder};
 
 pub use error::RestoreError;
 
-use crate::snapshot::Listen;
+use crate::scenario::{Dump, DumpSource};
+use crate::snapshot::{Listen, dump};
 
 /// The largest packet that the protocol has, 1 GiB (MySQL 9.7 manual, `max_allowed_packet`): a dump of a server with a higher
 /// limit than this one's may have statements that are longer.
@@ -55,11 +53,11 @@ impl Target {
 ///
 /// `opts` must be a superuser's, and name the database to restore into, which must be empty. The server's event scheduler is
 /// off from then on, also after a restart: events of a dump would change the data while they are measured.
-pub async fn restore(opts: &Opts, files: &[PathBuf], listen: Listen<'_>) -> Result<Vec<String>, RestoreError> {
-    let Some(first) = files.first() else { return Ok(Vec::new()) };
+pub async fn restore(opts: &Opts, dumps: &[Dump], listen: Listen<'_>) -> Result<Vec<String>, RestoreError> {
+    let Some(first) = dumps.first().map(dump::name) else { return Ok(Vec::new()) };
     let failed = |source| RestoreError::Server { file: first.clone(), source };
     let (mut target, packet) = prepare(opts).await.map_err(failed)?;
-    let restored = restore_all(opts, &mut target, files, listen).await;
+    let restored = restore_all(opts, &mut target, dumps, listen).await;
     // As it was, also after a failure: the limit is part of what is measured.
     let put_back = target.side.query_drop(format!("SET GLOBAL max_allowed_packet = {packet}")).await;
     restored?;
@@ -87,19 +85,15 @@ async fn prepare(opts: &Opts) -> Result<(Target, u64), Error> {
     Ok((target, packet.unwrap_or(LARGEST_PACKET as u64)))
 }
 
-async fn restore_all(
-    opts: &Opts,
-    target: &mut Target,
-    files: &[PathBuf],
-    listen: Listen<'_>,
-) -> Result<(), RestoreError> {
-    for file in files {
-        if file.is_dir() {
-            for part in folder::files(file)? {
-                restore_one(opts, target, &part, true, listen).await?;
+async fn restore_all(opts: &Opts, target: &mut Target, dumps: &[Dump], listen: Listen<'_>) -> Result<(), RestoreError> {
+    for dump in dumps {
+        match &dump.from {
+            DumpSource::File(folder) if folder.is_dir() => {
+                for part in folder::files(folder)? {
+                    restore_one(opts, target, &Dump::from(part), true, listen).await?;
+                }
             }
-        } else {
-            restore_one(opts, target, file, false, listen).await?;
+            _ => restore_one(opts, target, dump, false, listen).await?,
         }
     }
     Ok(())
@@ -108,11 +102,14 @@ async fn restore_all(
 async fn restore_one(
     opts: &Opts,
     target: &mut Target,
-    file: &Path,
+    dump: &Dump,
     from_folder: bool,
     listen: Listen<'_>,
 ) -> Result<(), RestoreError> {
-    let input = input::open(file)?;
+    let file = dump::name(dump);
+    let file = file.as_path();
+    let input = dump::open(dump).await.map_err(|source| RestoreError::dump(file, source))?;
+    format::of(&input.head).map_err(|what| RestoreError::Unsupported { file: file.to_owned(), what })?;
     let failed = |source| RestoreError::Server { file: file.to_owned(), source };
     let opts = OptsBuilder::from_opts(opts.clone())
         .db_name(Some(target.database.as_str()))

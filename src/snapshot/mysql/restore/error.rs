@@ -1,8 +1,9 @@
 //! Why a dump could not be restored.
 
 use std::io;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
+use crate::snapshot::DumpError;
 use crate::sql::mysql::scanner::ScanError;
 
 /// Why a dump could not be restored. Every text names the file, and the line where there is one.
@@ -15,6 +16,14 @@ pub enum RestoreError {
         file: PathBuf,
         /// Why.
         source: io::Error,
+    },
+    /// It cannot be read to its end, or is not what it should be.
+    #[error("cannot restore {}: {source}", file.display())]
+    Dump {
+        /// The dump.
+        file: PathBuf,
+        /// Why.
+        source: DumpError,
     },
     /// A file that is no dump that can be restored.
     #[error("cannot restore {}: it is {what}", file.display())]
@@ -113,9 +122,14 @@ pub enum RestoreError {
 }
 
 impl RestoreError {
+    pub(super) fn dump(file: &Path, source: DumpError) -> Self {
+        Self::Dump { file: file.to_owned(), source }
+    }
+
     /// Whether the scenario (or a file that it names) has to be changed, and not the machine.
     pub fn is_the_scenarios(&self) -> bool {
         match self {
+            Self::Dump { source, .. } => source.is_the_scenarios(),
             Self::Read { .. }
             | Self::Unsupported { .. }
             | Self::Meta { .. }

@@ -63,7 +63,7 @@ fn is_whole(folder: &Path, names: &[String]) -> Result<(), RestoreError> {
 
 /// A name without what stands for compression.
 fn unpacked(name: &str) -> &str {
-    [".gz", ".zst"].iter().find_map(|end| name.strip_suffix(end)).unwrap_or(name)
+    [".gz", ".zst", ".lz4", ".xz"].iter().find_map(|end| name.strip_suffix(end)).unwrap_or(name)
 }
 
 fn part(name: &str) -> Option<Part> {

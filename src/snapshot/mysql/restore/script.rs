@@ -11,9 +11,9 @@ use mysql_async::prelude::Queryable;
 use mysql_async::{Conn, Error};
 use tokio::sync::mpsc;
 
-use super::input::Input;
 use super::recovery::{self, Fate, Recovery};
 use super::{RestoreError, Target, accounts};
+use crate::snapshot::dump::{DumpError, Input};
 use crate::snapshot::{Listen, Progress};
 use crate::sql::mysql::modes::Modes;
 use crate::sql::mysql::name::quote;
@@ -40,7 +40,7 @@ pub(super) async fn restore(
 ) -> Result<(), RestoreError> {
     let failed = |source| RestoreError::Server { file: file.to_owned(), source };
     let modes: Option<String> = connection.query_first("SELECT @@SESSION.sql_mode").await.map_err(failed)?;
-    let Input { reader, done, total } = input;
+    let Input { reader, done, total, running, .. } = input;
     let scanner = Scanner::new(reader).in_modes(Modes::of(&modes.unwrap_or_default()));
     let mut items = scan(if from_folder { scanner.know_bodies() } else { scanner });
     let mut script =
@@ -75,6 +75,7 @@ pub(super) async fn restore(
     if is_compact && !has_mark {
         script.note("made with --compact, it does not say where it ends; if it was cut between two statements, nobody can see it");
     }
+    drop(running);
     Ok(())
 }
 
@@ -261,10 +262,7 @@ impl Script<'_> {
     fn not_scanned(&self, source: ScanError) -> RestoreError {
         let file = self.file.clone();
         match source {
-            ScanError::Read { line, source } if source.kind() == std::io::ErrorKind::UnexpectedEof => {
-                let what = format!("its compressed data end in the middle, after line {line} of the script");
-                RestoreError::CutShort { file, what }
-            }
+            ScanError::Read { source, .. } => RestoreError::dump(&file, DumpError::of(source)),
             source => RestoreError::Scan { file, source },
         }
     }

@@ -1,22 +1,22 @@
 //! Why a dump could not be restored.
 
 use crate::server::ServerError;
-use std::io;
 use std::path::PathBuf;
 
+use crate::snapshot::DumpError;
 use crate::snapshot::postgres::grow::server_says;
 use crate::sql::postgres::scanner::ScanError;
 
 /// Why a dump could not be restored. Every text names the file, and the line where there is one.
 #[derive(Debug, thiserror::Error)]
 pub enum RestoreError {
-    /// The file cannot be read.
-    #[error("cannot read {}: {source}", file.display())]
-    Read {
+    /// It cannot be read to its end, or is not what it should be.
+    #[error("cannot restore {}: {source}", file.display())]
+    Dump {
         /// The dump.
         file: PathBuf,
         /// Why.
-        source: io::Error,
+        source: DumpError,
     },
     /// A file that is no dump that can be restored.
     #[error("cannot restore {}: it is {what}", file.display())]
@@ -102,6 +102,18 @@ pub enum RestoreError {
         /// What the server said.
         source: tokio_postgres::Error,
     },
+    /// The server lacks extensions that an archive has.
+    #[error(
+        "cannot restore {}: it needs the extensions {names}, which this server does not have; use a server or an image that \
+         has them (`image` under `[server]`)",
+        file.display()
+    )]
+    NoExtensions {
+        /// The dump.
+        file: PathBuf,
+        /// Which.
+        names: String,
+    },
     /// No connection, or a command of the restore's own failed.
     #[error("cannot restore {}: {}", file.display(), server_says(source))]
     Server {
@@ -138,6 +150,21 @@ pub enum RestoreError {
         /// What it wrote to standard error, at most its last lines.
         message: String,
     },
+}
+
+impl RestoreError {
+    /// Whether the scenario (or a file that it names) has to be changed, and not the machine.
+    pub fn is_the_scenarios(&self) -> bool {
+        match self {
+            Self::Dump { source, .. } => source.is_the_scenarios(),
+            Self::Unsupported { .. }
+            | Self::Meta { .. }
+            | Self::ServerFile { .. }
+            | Self::SeveralDatabases { .. }
+            | Self::NewerDump { .. } => true,
+            _ => false,
+        }
+    }
 }
 
 fn state(error: &tokio_postgres::Error) -> String {

@@ -29,6 +29,12 @@ pub(crate) fn of(statement: &Statement, sqlstate: &str, message: &str) -> Recove
         "42704" if message.starts_with("unrecognized configuration parameter") => {
             Recovery::Note(format!("{message}: left out, as the dump is of a newer server"))
         }
+        "42704" if message.starts_with("tablespace ") => Recovery::Note(format!("{message}: left out")),
+        // invalid_parameter_value
+        "22023" if message.contains("\"default_tablespace\"") => {
+            let name = message.rsplit(": ").next().unwrap_or_default();
+            Recovery::Note(format!("the tablespace {name} was left out, which this server does not have"))
+        }
         "42704" => match missing_role(message) {
             Some(role) => Recovery::MakeRole(role.to_owned()),
             None if dropped => Recovery::GoOn,
@@ -63,6 +69,8 @@ fn words(text: &str) -> impl Iterator<Item = &str> {
 pub(crate) enum LeftOut {
     /// It is about the database as a whole, and there is one already: the scratch one.
     Database,
+    /// It makes or changes a tablespace, which is a disk of another machine.
+    Tablespace,
     /// It reads or writes a file or a program on the server's machine.
     ServerFile,
 }
@@ -72,6 +80,7 @@ pub(crate) fn left_out(statement: &Statement) -> Option<LeftOut> {
     let mut head = words(&statement.text).map(str::to_ascii_uppercase);
     match statement.command.as_str() {
         "CREATE DATABASE" | "DROP DATABASE" | "ALTER DATABASE" => Some(LeftOut::Database),
+        "CREATE TABLESPACE" | "ALTER TABLESPACE" | "DROP TABLESPACE" => Some(LeftOut::Tablespace),
         "COMMENT" | "SECURITY LABEL" => (head.find(|word| word == "ON").is_some()
             && head.next().as_deref() == Some("DATABASE"))
         .then_some(LeftOut::Database),

@@ -4,26 +4,30 @@
 //! shows are skipped, all others stop the restore. Statements run as they would in psql, each in a transaction of its own, except
 //! that neighbouring INSERTs share one for speed. Functions and DO blocks of a dump run with the rights of the scratch server.
 
-use std::fs::File;
-use std::io::{BufRead, BufReader, Read};
+use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
 use std::pin::pin;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::Ordering;
 
 use bytes::Bytes;
 use futures_util::SinkExt;
 use tokio::sync::mpsc;
-use tokio_postgres::Client;
+use tokio_postgres::{Client, Config};
 
-use super::RestoreError;
 use super::meta::{self, Action};
 use super::recovery::{self, LeftOut, Recovery};
+use super::{RestoreError, connect};
+use crate::snapshot::dump::{DumpError, Input, Tail};
 use crate::snapshot::postgres::grow::quote;
 use crate::snapshot::{Listen, Progress};
 use crate::sql::Statement;
 use crate::sql::postgres::scanner::{Item, MetaCommand, ScanError, Scanner};
 use crate::sql::postgres::transaction::{Control, control};
+
+/// What a dump begins with, and ends with (`pg_backup_archiver.c`, `pg_dumpall.c`).
+const DUMP: &[u8] = b"-- PostgreSQL database dump";
+const CLUSTER: &[u8] = b"-- PostgreSQL database cluster dump";
+const COMPLETE: &[u8] = b"dump complete";
 
 /// INSERTs share a transaction up to so many bytes of text.
 const BATCH: usize = 256 << 10;
@@ -33,15 +37,20 @@ const AHEAD: usize = 64;
 const ROLES: usize = 50;
 
 /// Restores a script; gives what a reader should know.
-pub(crate) async fn restore(client: &Client, file: &Path, listen: Listen<'_>) -> Result<Vec<String>, RestoreError> {
-    let read = |source| RestoreError::Read { file: file.to_owned(), source };
-    let opened = File::open(file).map_err(read)?;
-    let total = opened.metadata().map_err(read)?.len();
-    let done = Arc::new(AtomicU64::new(0));
-    let reader = BufReader::with_capacity(256 << 10, Counted { inner: opened, done: Arc::clone(&done) });
-    let mut items = scan(reader);
+pub(crate) async fn restore(
+    config: &Config,
+    file: &Path,
+    input: Input,
+    listen: Listen<'_>,
+) -> Result<Vec<String>, RestoreError> {
+    let Input { reader, head, done, total, running, .. } = input;
+    // pg_dump and pg_dumpall say at their end that they are complete; what is written by hand says neither.
+    let is_dump = [DUMP, CLUSTER].iter().any(|words| head.windows(words.len()).any(|found| found == *words));
+    let tail = Tail::default();
+    let mut items = scan(BufReader::with_capacity(256 << 10, tail.of(reader)));
+    let (client, connection) = connect(config, file).await?;
     let mut script = Script {
-        client,
+        client: &client,
         file: file.to_owned(),
         notes: Vec::new(),
         roles: Vec::new(),
@@ -52,12 +61,30 @@ pub(crate) async fn restore(client: &Client, file: &Path, listen: Listen<'_>) ->
         began: false,
     };
     while let Some(item) = items.recv().await {
-        let item = item.map_err(|source| RestoreError::Scan { file: file.to_owned(), source })?;
+        let item = item.map_err(|source| not_scanned(file, source))?;
         script.take(item, &mut items).await?;
         listen(Progress::Bytes { file, done: done.load(Ordering::Relaxed), total });
     }
     script.flush().await?;
-    Ok(script.finish())
+    if is_dump && !tail.has(COMPLETE) {
+        let what = "its last line (`-- PostgreSQL database dump complete`) is missing, so rows or statements may be missing \
+                    too (a script made from a dump by hand should not begin as one: take out the line `-- PostgreSQL \
+                    database dump`)";
+        return Err(RestoreError::Dump { file: file.to_owned(), source: DumpError::CutShort(what.to_owned()) });
+    }
+    let notes = script.finish();
+    drop((client, running));
+    // The connection ends once its client is gone; what it says then was already told to the client.
+    let _ = connection.await;
+    Ok(notes)
+}
+
+/// Why the text ended too early: what it is unpacked from knows better than its line does.
+fn not_scanned(file: &Path, source: ScanError) -> RestoreError {
+    match source {
+        ScanError::Read { source, .. } => RestoreError::Dump { file: file.to_owned(), source: DumpError::of(source) },
+        source => RestoreError::Scan { file: file.to_owned(), source },
+    }
 }
 
 /// Scans in a thread of its own, as far ahead as the channel lets it.
@@ -141,6 +168,11 @@ impl Script<'_> {
                 self.note(&format!("{} was left out: the dump is restored into a scratch database", statement.command));
                 return Ok(());
             }
+            Some(LeftOut::Tablespace) => {
+                let name = statement.text.split_whitespace().nth(2).unwrap_or_default();
+                self.note(&format!("the tablespace {name} was left out"));
+                return Ok(());
+            }
             None => {}
         }
         self.began |= recovery::makes_something(statement);
@@ -219,7 +251,7 @@ impl Script<'_> {
         let mut sink = pin!(sink.map_err(|source| self.failed(statement, source))?);
         // The channel closes after an error, which the sink then takes for a copy that is given up.
         while let Some(item) = items.recv().await {
-            match item.map_err(|source| RestoreError::Scan { file: self.file.clone(), source })? {
+            match item.map_err(|source| not_scanned(&self.file, source))? {
                 Item::CopyData(chunk) => {
                     sink.send(chunk).await.map_err(|source| self.failed(statement, source))?;
                 }
@@ -290,19 +322,5 @@ impl Script<'_> {
     fn place(&self, statement: &Statement) -> (PathBuf, u32, String) {
         let first = statement.text.lines().next().unwrap_or_default();
         (self.file.clone(), statement.line, first.chars().take(200).collect())
-    }
-}
-
-/// A reader that says how much was read of it.
-struct Counted {
-    inner: File,
-    done: Arc<AtomicU64>,
-}
-
-impl Read for Counted {
-    fn read(&mut self, buffer: &mut [u8]) -> std::io::Result<usize> {
-        let read = self.inner.read(buffer)?;
-        self.done.fetch_add(read as u64, Ordering::Relaxed);
-        Ok(read)
     }
 }
