@@ -1,5 +1,7 @@
-//! What growing tables has in common on all servers: the order of tables, what rows draw from, keys that are combined.
+//! What growing tables has in common on all servers: the order of tables, what rows draw from, keys that are combined,
+//! rows made on all cores.
 
+pub(crate) mod blocks;
 pub(crate) mod combine;
 pub(crate) mod draw;
 pub(crate) mod near;

@@ -6,6 +6,7 @@
 
 use std::collections::HashSet;
 use std::hash::{DefaultHasher, Hasher};
+use std::sync::Arc;
 
 use rand::RngExt;
 use rand::rngs::ChaCha8Rng;
@@ -23,7 +24,7 @@ pub(crate) struct Combinations {
     stride: u64,
     offset: u64,
     /// Those that existing rows have.
-    taken: HashSet<u64>,
+    taken: Arc<HashSet<u64>>,
     next: u64,
 }
 
@@ -38,7 +39,7 @@ impl Combinations {
             stride += 1;
         }
         let offset = rng.random_range(0..total.max(1));
-        Self { draws, sizes, total, stride, offset, taken, next: 0 }
+        Self { draws, sizes, total, stride, offset, taken: Arc::new(taken), next: 0 }
     }
 
     /// How many combinations there are that no row has; one with too many to count says so many at least.
@@ -61,6 +62,15 @@ impl Combinations {
             if self.taken.is_empty() || !self.taken.contains(&self.hash(all, keys)) {
                 return lap;
             }
+        }
+    }
+
+    /// Goes past so many draws, as if they had been made.
+    pub(crate) fn skip(&mut self, count: u64, all: &[Draw], keys: &mut [usize]) {
+        if self.taken.is_empty() {
+            self.next += count;
+        } else {
+            (0..count).for_each(|_| _ = self.draw(all, keys));
         }
     }
 

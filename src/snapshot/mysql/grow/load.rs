@@ -23,6 +23,7 @@ use super::plan::{Filled, Plan};
 use super::table::Table;
 use super::{field, indexes, rows, triggers};
 use crate::scenario::TableWish;
+use crate::snapshot::grow::blocks::cores;
 use crate::snapshot::{Listen, Progress};
 use crate::sql::mysql::name::quote;
 
@@ -63,7 +64,7 @@ async fn send(conn: &mut Conn, table: &Table, place: &Place, plan: Plan, listen:
     let sql = statement(table, &plan.columns);
     let (sender, receiver) = mpsc::channel(AHEAD);
     let maker = tokio::task::spawn_blocking(move || {
-        rows::make(plan, |chunk, count| sender.blocking_send((chunk, count)).is_ok());
+        rows::make(plan, cores(), |chunk, count| sender.blocking_send((chunk, count)).is_ok());
     });
     let receiver = Arc::new(Mutex::new(receiver));
     let mut done = 0;

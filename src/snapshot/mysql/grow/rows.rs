@@ -1,55 +1,85 @@
 //! Makes the rows of a plan, in the form that LOAD DATA reads, a chunk at a time.
 
-use bytes::{BufMut, Bytes, BytesMut};
+use bytes::{BufMut, Bytes};
 use rand::RngExt;
+use rand::rngs::ChaCha8Rng;
 
 use super::field;
 use super::plan::Plan;
 use super::source::Drawn;
-
-/// Enough for one write to the socket not to matter.
-const CHUNK: usize = 256 << 10;
+use crate::snapshot::grow::blocks::{self, Block, Out};
+use crate::snapshot::grow::combine::Combinations;
 
 /// Hands out the rows chunk by chunk, each with how many rows it has, until all are made or `take` says stop with `false`.
-pub(crate) fn make(mut plan: Plan, mut take: impl FnMut(Bytes, u64) -> bool) {
-    let mut drawn = Drawn { keys: vec![0; plan.world.draws.len()], ..Drawn::default() };
-    let mut out = BytesMut::with_capacity(2 * CHUNK);
-    let (mut made, mut count) = (Vec::new(), 0);
-    for row in 0..plan.rows {
-        draw(&mut plan, &mut drawn, row);
-        for (nth, column) in plan.columns.iter().enumerate() {
-            if nth > 0 {
-                out.put_u8(b'\t');
-            }
-            if column.nulls > 0.0 && plan.rng.random::<f64>() < column.nulls {
-                field::put(&mut out, None);
-            } else {
-                column.source.put(&drawn, &plan.world, &mut plan.rng, &mut made, &mut out);
-            }
+pub(crate) fn make(mut plan: Plan, cores: usize, take: impl FnMut(Bytes, u64) -> bool) {
+    let base = plan.rng.random();
+    let worker = || {
+        let mut worker = Worker::new(&plan);
+        move |block: Block, out: Option<&mut Out>| match out {
+            Some(out) => worker.write(block, out),
+            None => worker.skip(&block),
         }
-        out.put_u8(b'\n');
-        count += 1;
-        if out.len() >= CHUNK || row + 1 == plan.rows {
-            if !take(out.split().freeze(), count) {
-                return;
-            }
-            count = 0;
-            out.reserve(2 * CHUNK);
-        }
-    }
+    };
+    blocks::make(plan.rows, cores, base, worker, take);
 }
 
-/// Draws what the columns of one row share.
-fn draw(plan: &mut Plan, drawn: &mut Drawn, row: u64) {
-    drawn.row = row;
-    if plan.world.sample.len() > 0 {
-        drawn.sample = plan.rng.random_range(0..plan.world.sample.len());
+/// Makes the rows of blocks, and holds what goes on from one to the next.
+struct Worker<'a> {
+    plan: &'a Plan,
+    drawn: Drawn,
+    combinations: Option<Combinations>,
+    /// The field that is being made.
+    made: Vec<u8>,
+}
+
+impl<'a> Worker<'a> {
+    fn new(plan: &'a Plan) -> Self {
+        let drawn = Drawn { keys: vec![0; plan.world.draws.len()], ..Drawn::default() };
+        Self { plan, drawn, combinations: plan.combinations.clone(), made: Vec::new() }
     }
-    for (key, draw) in drawn.keys.iter_mut().zip(&plan.world.draws) {
-        *key = draw.key(plan.rng.random_range(0..draw.used));
+
+    fn write(&mut self, mut block: Block, out: &mut Out) {
+        let rng = &mut block.rng;
+        for row in block.rows {
+            self.drawn.row = row;
+            if self.plan.world.sample.len() > 0 {
+                self.drawn.sample = block.picks.random_range(0..self.plan.world.sample.len());
+            }
+            self.draw(rng);
+            for (nth, column) in self.plan.columns.iter().enumerate() {
+                if nth > 0 {
+                    out.bytes.put_u8(b'\t');
+                }
+                if column.nulls > 0.0 && rng.random::<f64>() < column.nulls {
+                    field::put(&mut out.bytes, None);
+                } else {
+                    column.source.put(&self.drawn, &self.plan.world, rng, &mut self.made, &mut out.bytes);
+                }
+            }
+            out.bytes.put_u8(b'\n');
+            if !out.end_row() {
+                return;
+            }
+        }
     }
-    if let Some(combinations) = &mut plan.combinations {
-        drawn.lap = combinations.draw(&plan.world.draws, &mut drawn.keys);
+
+    /// Leaves all as it would be after writing the block.
+    fn skip(&mut self, block: &Block) {
+        if let Some(combinations) = &mut self.combinations {
+            let count = block.rows.end - block.rows.start;
+            combinations.skip(count, &self.plan.world.draws, &mut self.drawn.keys);
+        }
+    }
+
+    /// Draws the keys that a row has.
+    fn draw(&mut self, rng: &mut ChaCha8Rng) {
+        let draws = &self.plan.world.draws;
+        for (key, draw) in self.drawn.keys.iter_mut().zip(draws) {
+            *key = draw.key(rng.random_range(0..draw.used));
+        }
+        if let Some(combinations) = &mut self.combinations {
+            self.drawn.lap = combinations.draw(draws, &mut self.drawn.keys);
+        }
     }
 }
 
@@ -81,7 +111,7 @@ mod tests {
 
     fn made(plan: Plan) -> (String, u64) {
         let (mut all, mut rows) = (Vec::new(), 0);
-        make(plan, |chunk, count| {
+        make(plan, 2, |chunk, count| {
             all.extend_from_slice(&chunk);
             rows += count;
             true
@@ -109,7 +139,7 @@ mod tests {
     #[test]
     fn making_stops_when_nobody_takes_the_rows() {
         let mut chunks = 0;
-        make(plan(1, 1_000_000), |_, _| {
+        make(plan(1, 1_000_000), 2, |_, _| {
             chunks += 1;
             chunks < 3
         });

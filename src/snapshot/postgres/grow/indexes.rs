@@ -5,12 +5,11 @@
 //! `REINDEX`). So names, constraints, foreign keys to them, replica identity, clustering and comments stay as they were.
 //! Only a superuser may do that; for anybody else the indexes are kept up row by row, which is slower and no less right.
 
-use std::thread::available_parallelism;
-
 use futures_util::{StreamExt, TryStreamExt, stream};
 use tokio_postgres::{Config, NoTls, Transaction};
 
 use super::table::Table;
+use crate::snapshot::grow::blocks::cores;
 
 /// Memory that all the builds of one table share, in MB.
 const MEMORY: usize = 768;
@@ -34,7 +33,7 @@ pub(crate) async fn stop(transaction: &Transaction<'_>, table: &Table) -> Result
 /// # Errors
 /// What the server says: of a unique index, say, that two rows have the same key.
 pub(crate) async fn build(config: &Config, indexes: &[String]) -> Result<(), tokio_postgres::Error> {
-    let cores = available_parallelism().map_or(1, usize::from);
+    let cores = cores();
     let at_once = cores.min(indexes.len()).max(1);
     let settings = format!(
         "SET maintenance_work_mem = '{}MB'; SET max_parallel_maintenance_workers = {}",

@@ -17,6 +17,7 @@ use super::plan::Plan;
 use super::table::Table;
 use super::{freeze, indexes, rows};
 use crate::scenario::TableWish;
+use crate::snapshot::grow::blocks::cores;
 use crate::snapshot::{Listen, Progress};
 
 /// So many chunks may wait for the socket.
@@ -102,7 +103,7 @@ async fn copy(
     let mut sink = pin!(transaction.copy_in::<_, Bytes>(&sql).await?);
     let (sender, mut receiver) = mpsc::channel(AHEAD);
     let maker = tokio::task::spawn_blocking(move || {
-        rows::make(plan, |chunk, made| sender.blocking_send((chunk, made)).is_ok());
+        rows::make(plan, cores(), |chunk, made| sender.blocking_send((chunk, made)).is_ok());
     });
     while let Some((chunk, made)) = receiver.recv().await {
         sink.send(chunk).await?;

@@ -2,59 +2,112 @@
 
 use bytes::{BufMut, Bytes, BytesMut};
 use rand::RngExt;
+use rand::rngs::ChaCha8Rng;
 
 use super::plan::Plan;
 use super::source::Drawn;
 use super::tuples::{NULL, put_end, put_head};
-
-/// Enough for one write to the socket not to matter.
-const CHUNK: usize = 256 << 10;
+use crate::snapshot::grow::blocks::{self, Block, Out};
+use crate::snapshot::grow::combine::Combinations;
 
 /// Hands out the rows chunk by chunk, each with the rows made so far, until all are made or `take` says stop with `false`.
-pub(crate) fn make(mut plan: Plan, mut take: impl FnMut(Bytes, u64) -> bool) {
-    let width = i16::try_from(plan.columns.len()).unwrap_or(i16::MAX);
-    let mut drawn =
-        Drawn { keys: vec![0; plan.world.draws.len()], turns: vec![0; plan.world.moments.len()], ..Drawn::default() };
-    let mut turns = vec![vec![0_u32; plan.world.sample.len()]; plan.world.moments.len()];
-    let mut out = BytesMut::with_capacity(2 * CHUNK);
+pub(crate) fn make(mut plan: Plan, cores: usize, mut take: impl FnMut(Bytes, u64) -> bool) {
+    let mut out = BytesMut::new();
     put_head(&mut out);
-    for row in 0..plan.rows {
-        draw(&mut plan, &mut drawn, &mut turns, row);
-        out.put_i16(width);
-        for column in &plan.columns {
-            if column.nulls > 0.0 && plan.rng.random::<f64>() < column.nulls {
-                out.put_slice(&NULL);
-            } else {
-                column.source.put(&drawn, &plan.world, &mut plan.rng, &mut out);
-            }
-        }
-        if out.len() >= CHUNK {
-            if !take(out.split().freeze(), row + 1) {
-                return;
-            }
-            out.reserve(2 * CHUNK);
-        }
+    if !take(out.split().freeze(), 0) {
+        return;
     }
-    put_end(&mut out);
-    take(out.freeze(), plan.rows);
+    let base = plan.rng.random();
+    let worker = || {
+        let mut worker = Worker::new(&plan);
+        move |block: Block, out: Option<&mut Out>| match out {
+            Some(out) => worker.write(block, out),
+            None => worker.skip(block),
+        }
+    };
+    let (mut made, mut taking) = (0, true);
+    blocks::make(plan.rows, cores, base, worker, |bytes, rows| {
+        made += rows;
+        taking = take(bytes, made);
+        taking
+    });
+    if taking {
+        put_end(&mut out);
+        take(out.freeze(), plan.rows);
+    }
 }
 
-/// Draws what the columns of one row share.
-fn draw(plan: &mut Plan, drawn: &mut Drawn, turns: &mut [Vec<u32>], row: u64) {
-    drawn.row = row;
-    if plan.world.sample.len() > 0 {
-        drawn.sample = plan.rng.random_range(0..plan.world.sample.len());
+/// Makes the rows of blocks, and holds what goes on from one to the next.
+struct Worker<'a> {
+    plan: &'a Plan,
+    drawn: Drawn,
+    /// For each moment of the sample, at its first row: how often it was drawn.
+    turns: Vec<Vec<u32>>,
+    combinations: Option<Combinations>,
+}
+
+impl<'a> Worker<'a> {
+    fn new(plan: &'a Plan) -> Self {
+        let world = &plan.world;
+        let drawn = Drawn { keys: vec![0; world.draws.len()], turns: vec![0; world.moments.len()], ..Drawn::default() };
+        let turns = vec![vec![0; world.sample.len()]; world.moments.len()];
+        Self { plan, drawn, turns, combinations: plan.combinations.clone() }
     }
-    for ((moments, turns), turn) in plan.world.moments.iter().zip(turns).zip(&mut drawn.turns) {
-        let count = &mut turns[moments.first[drawn.sample]];
-        *count = count.saturating_add(1);
-        *turn = *count;
+
+    fn write(&mut self, mut block: Block, out: &mut Out) {
+        let width = i16::try_from(self.plan.columns.len()).unwrap_or(i16::MAX);
+        let rng = &mut block.rng;
+        for row in block.rows {
+            self.drawn.row = row;
+            self.pick(&mut block.picks);
+            self.draw(rng);
+            out.bytes.put_i16(width);
+            for column in &self.plan.columns {
+                if column.nulls > 0.0 && rng.random::<f64>() < column.nulls {
+                    out.bytes.put_slice(&NULL);
+                } else {
+                    column.source.put(&self.drawn, &self.plan.world, rng, &mut out.bytes);
+                }
+            }
+            if !out.end_row() {
+                return;
+            }
+        }
     }
-    for (key, draw) in drawn.keys.iter_mut().zip(&plan.world.draws) {
-        *key = draw.key(plan.rng.random_range(0..draw.used));
+
+    /// Leaves all as it would be after writing the block.
+    fn skip(&mut self, mut block: Block) {
+        let count = block.rows.end - block.rows.start;
+        if !self.plan.world.moments.is_empty() {
+            (0..count).for_each(|_| self.pick(&mut block.picks));
+        }
+        if let Some(combinations) = &mut self.combinations {
+            combinations.skip(count, &self.plan.world.draws, &mut self.drawn.keys);
+        }
     }
-    if let Some(combinations) = &mut plan.combinations {
-        drawn.lap = combinations.draw(&plan.world.draws, &mut drawn.keys);
+
+    /// Picks the row of the sample that a row follows.
+    fn pick(&mut self, picks: &mut ChaCha8Rng) {
+        let world = &self.plan.world;
+        if world.sample.len() > 0 {
+            self.drawn.sample = picks.random_range(0..world.sample.len());
+        }
+        for ((moments, turns), turn) in world.moments.iter().zip(&mut self.turns).zip(&mut self.drawn.turns) {
+            let count = &mut turns[moments.first[self.drawn.sample]];
+            *count = count.saturating_add(1);
+            *turn = *count;
+        }
+    }
+
+    /// Draws the keys that a row has.
+    fn draw(&mut self, rng: &mut ChaCha8Rng) {
+        let draws = &self.plan.world.draws;
+        for (key, draw) in self.drawn.keys.iter_mut().zip(draws) {
+            *key = draw.key(rng.random_range(0..draw.used));
+        }
+        if let Some(combinations) = &mut self.combinations {
+            self.drawn.lap = combinations.draw(draws, &mut self.drawn.keys);
+        }
     }
 }
 
@@ -90,8 +143,12 @@ mod tests {
     }
 
     fn made(plan: Plan) -> BytesMut {
+        made_on(1, plan)
+    }
+
+    fn made_on(cores: usize, plan: Plan) -> BytesMut {
         let mut all = BytesMut::new();
-        make(plan, |chunk, _| {
+        make(plan, cores, |chunk, _| {
             all.extend_from_slice(&chunk);
             true
         });
@@ -102,6 +159,13 @@ mod tests {
     fn the_same_seed_makes_the_same_rows() {
         assert_eq!(made(plan(1, 500)), made(plan(1, 500)));
         assert_ne!(made(plan(1, 500)), made(plan(2, 500)));
+    }
+
+    #[test]
+    fn the_number_of_cores_makes_no_difference() {
+        let one = made_on(1, plan(1, 30_000));
+        assert!(made_on(2, plan(1, 30_000)) == one);
+        assert!(made_on(3, plan(1, 30_000)) == one);
     }
 
     #[test]
@@ -121,7 +185,7 @@ mod tests {
     #[test]
     fn making_stops_when_nobody_takes_the_rows() {
         let mut chunks = 0;
-        make(plan(1, 1_000_000), |_, _| {
+        make(plan(1, 1_000_000), 2, |_, _| {
             chunks += 1;
             chunks < 3
         });
