@@ -7,6 +7,7 @@ mod printer;
 mod progress;
 mod report;
 mod run;
+mod snapshot;
 mod sweep;
 
 use std::path::PathBuf;
@@ -118,6 +119,9 @@ enum Command {
         #[arg(value_name = "CODE")]
         code: Option<String>,
     },
+    /// The prepared snapshots that are kept on this machine
+    #[command(subcommand)]
+    Snapshot(snapshot::SnapshotCommand),
     /// Which providers and server versions can be used here, and why not
     Doctor,
     /// Remove what killed runs left
@@ -151,6 +155,9 @@ struct RunArguments {
     /// Leave the server running, and say how to reach it
     #[arg(long)]
     keep: bool,
+    /// Make the data anew, whatever is kept, and keep nothing
+    #[arg(long)]
+    no_cache: bool,
 }
 
 fn positive(text: &str) -> Result<f64, String> {
@@ -182,6 +189,10 @@ pub async fn execute(arguments: Arguments, printer: &Printer) -> anyhow::Result<
         Command::Check { scenarios } => check::check(&scenarios, printer),
         Command::Report { run, report } => report::report(&run, &report, printer),
         Command::Explain { code } => explain::explain(code.as_deref(), printer),
+        Command::Snapshot(command) => {
+            cancel_on_signals(&cancel);
+            Box::pin(snapshot::snapshot(&command, printer, &cancel)).await
+        }
         Command::Doctor => Ok(doctor::doctor(printer).await),
         Command::Sweep => Ok(sweep::sweep(printer).await),
     }

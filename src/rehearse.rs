@@ -6,9 +6,10 @@
 mod disk;
 pub mod event;
 mod migrate;
+mod ready;
 mod second_pass;
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::time::Instant;
 
 use tokio_util::sync::CancellationToken;
@@ -19,10 +20,11 @@ use crate::migration::plan::{self, Plan, PlanError};
 use crate::observe::ObserveError;
 use crate::observe::probe::ProbeError;
 use crate::query::{self, LoadError, QueryError, Sets};
-use crate::run::{Cache, QuerySet, SnapshotFacts};
-use crate::scenario::{ProviderWish, Scenario, SnapshotWish, Tool};
-use crate::server::{Server, ServerError, container, sweep};
-use crate::snapshot::{self, Progress, SnapshotError};
+use crate::run::QuerySet;
+use crate::scenario::{ProviderWish, Scenario, Tool};
+use crate::server::{Server, ServerError};
+use crate::snapshot::SnapshotError;
+use crate::snapshot::store::{self, Entry, StoreError};
 use event::{Event, Events, Stage};
 use second_pass::Touched;
 
@@ -37,6 +39,8 @@ pub struct Options {
     pub keep: bool,
     /// Migrate once more, with probes.
     pub second_pass: bool,
+    /// Use prepared snapshots, and keep what takes long to make.
+    pub cache: bool,
 }
 
 /// A pending migration and how it is sent.
@@ -94,6 +98,22 @@ pub enum RehearseError {
     /// The data.
     #[error(transparent)]
     Snapshot(#[from] SnapshotError),
+    /// Where data is kept.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// A server on a clone of data that was kept.
+    #[error(
+        "{source}\n  it had a clone of the prepared snapshot {snapshot}: `rehearsal snapshot remove {snapshot}` has it made anew"
+    )]
+    Prepared {
+        /// What the snapshot is called.
+        snapshot: String,
+        /// What failed.
+        source: ServerError,
+    },
+    /// There is nothing that could be kept.
+    #[error("{0}")]
+    NothingToPrepare(String),
     /// The observer.
     #[error(transparent)]
     Observe(#[from] ObserveError),
@@ -158,22 +178,8 @@ pub async fn rehearse(
 ) -> Result<(), RehearseError> {
     let work = work(scenario)?;
     let sets = query_sets(scenario)?;
-    let server = until_cancelled(cancel, Box::pin(start_server(scenario, options, events))).await;
-    if matches!(server, Err(RehearseError::Interrupted)) {
-        container::remove_own().await;
-    }
-    let server = server?;
-    let result = {
-        let ended = async {
-            server.ended().await;
-            // The stage that is running will notice, and say what it lost.
-            std::future::pending::<()>().await;
-        };
-        tokio::select! {
-            result = Box::pin(stages(scenario, options, events, &server, &work, sets, cancel)) => result,
-            () = ended => Ok(Vec::new()),
-        }
-    };
+    let server = Box::pin(ready::server(scenario, options, events, cancel)).await?;
+    let result = while_running(&server, Box::pin(stages(scenario, events, &server, &work, sets, cancel))).await;
     let result = explain_loss(result, &server).await;
     let touched = if options.keep && result.is_ok() {
         events.send(Event::Kept(keep(server)));
@@ -188,6 +194,42 @@ pub async fn rehearse(
         second_pass::run(scenario, options, events, &work, &touched, cancel).await?;
     }
     Ok(())
+}
+
+/// Removes everything whose owner is no longer running: servers, containers, halves of prepared snapshots. A server that
+/// was kept on purpose (`--keep`) is removed only if `kept` says so. Returns what was removed, a line each, and why
+/// containers could not be looked at, if they could not.
+pub async fn sweep(kept: bool) -> (Vec<String>, Option<String>) {
+    if kept {
+        store::mount();
+    }
+    let (mut removed, containers) = crate::server::sweep::sweep(kept).await;
+    removed.extend(store::sweep());
+    (removed, containers)
+}
+
+/// Makes and keeps the data of a scenario for later rehearsals, unless it is kept already. Returns what is kept, and
+/// whether it is new.
+pub async fn prepare(
+    scenario: &Scenario,
+    options: &Options,
+    events: &Events,
+    cancel: &CancellationToken,
+) -> Result<(Entry, bool), RehearseError> {
+    Box::pin(ready::prepared(scenario, options, events, cancel)).await
+}
+
+/// Goes through a stage, and ends what the server leaves running should it end by itself: the stage will notice that it
+/// is gone, and say what it lost.
+async fn while_running<T>(server: &Server, stage: impl Future<Output = T>) -> T {
+    let ended = async {
+        server.ended().await;
+        std::future::pending().await
+    };
+    tokio::select! {
+        result = stage => result,
+        never = ended => never,
+    }
 }
 
 async fn stop(server: Server, events: &Events) -> Result<(), ServerError> {
@@ -224,91 +266,19 @@ fn keep(server: Server) -> String {
     told
 }
 
-async fn start_server(scenario: &Scenario, options: &Options, events: &Events) -> Result<Server, RehearseError> {
-    let began = Instant::now();
-    events.send(Event::Begun(Stage::Server));
-    for removed in sweep::sweep(false).await.0 {
-        events.note(format!("removed what a killed run left: {removed}"));
-    }
-    let server = Server::start(&scenario.server, options.provider, options.keep).await?;
-    for note in &server.notes {
-        events.note(note);
-    }
-    events.send(Event::Server(server.facts().await?));
-    events.send(Event::Ended(Stage::Server, began.elapsed()));
-    Ok(server)
-}
-
 async fn stages(
     scenario: &Scenario,
-    options: &Options,
     events: &Events,
     server: &Server,
     work: &Work,
     sets: Sets,
     cancel: &CancellationToken,
 ) -> Result<Vec<Touched>, RehearseError> {
-    until_cancelled(cancel, fill(&scaled(&scenario.snapshot, options.rows_scale), events, server)).await?;
     let began = Instant::now();
     events.send(Event::Begun(Stage::Migrations));
     let touched = migrate::migrate(scenario, events, server, work, sets, cancel).await?;
     events.send(Event::Ended(Stage::Migrations, began.elapsed()));
     Ok(touched)
-}
-
-/// Restores and grows the data, with the server set for speed until it is done.
-async fn fill(wish: &SnapshotWish, events: &Events, server: &Server) -> Result<(), RehearseError> {
-    let began = Instant::now();
-    events.send(Event::Begun(Stage::Snapshot));
-    server.begin_filling().await?;
-    let listen = |progress: Progress<'_>| events.send(filling(progress));
-    let prepared = snapshot::prepare(&server.access(server.database()), wish, server, &listen).await?;
-    server.end_filling().await?;
-    // Again, since only now it has the settings that it is measured with.
-    events.send(Event::Server(server.facts().await?));
-    for note in &prepared.notes {
-        events.note(note);
-    }
-    events.send(Event::Snapshot(SnapshotFacts {
-        origin: prepared.origin.to_owned(),
-        cache: Cache::Off,
-        duration_ms: began.elapsed().into(),
-        tables: prepared.tables,
-    }));
-    events.send(Event::Ended(Stage::Snapshot, began.elapsed()));
-    Ok(())
-}
-
-fn filling(progress: Progress<'_>) -> Event {
-    match progress {
-        Progress::Bytes { file, done, total } => Event::Filling {
-            what: format!(
-                "restoring {}",
-                if total.is_some() { Path::new(file.file_name().unwrap_or_default()) } else { file }.display()
-            ),
-            done,
-            total,
-        },
-        Progress::Rows { table, done, total } => {
-            Event::Filling { what: format!("growing {table}"), done, total: Some(total) }
-        }
-    }
-}
-
-fn scaled(wish: &SnapshotWish, scale: Option<f64>) -> SnapshotWish {
-    let mut wish = wish.clone();
-    if let Some(scale) = scale {
-        for table in &mut wish.tables {
-            #[expect(
-                clippy::cast_possible_truncation,
-                clippy::cast_sign_loss,
-                reason = "a number of rows, times a positive scale"
-            )]
-            let rows = (table.rows as f64 * scale).round() as u64;
-            table.rows = rows;
-        }
-    }
-    wish
 }
 
 /// Where the tool under the tap connects.

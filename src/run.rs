@@ -113,9 +113,13 @@ pub struct ServerFacts {
 pub struct SnapshotFacts {
     /// `restored`, `grown`, `restored and grown`, or `empty`.
     pub origin: String,
-    /// Whether a prepared snapshot was reused; always `off` in this version.
+    /// Whether a prepared snapshot was reused.
     pub cache: Cache,
-    /// How long the preparation took.
+    /// By which means the data folder was cloned from the prepared snapshot; left out where the server that is measured is
+    /// the one that was filled. Durations on clones of different means are not to be compared.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cloning: Option<Cloning>,
+    /// How long it took until the data was there: cloned, or filled, kept and cloned.
     pub duration_ms: Millis,
     /// Every ordinary table, largest first.
     pub tables: Vec<TableFacts>,
@@ -131,6 +135,18 @@ pub enum Cache {
     Miss,
     /// Nothing is kept.
     Off,
+}
+
+/// By which means a data folder was cloned.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum Cloning {
+    /// The file system shares blocks until they are written (XFS, btrfs, APFS). Nothing of it is in the page cache.
+    Reflink,
+    /// The same, in a file system of our own in a file.
+    ReflinkVolume,
+    /// Files were copied, which leaves them in the page cache.
+    Copy,
 }
 
 /// One table of the snapshot.

@@ -6,6 +6,8 @@
 
 pub mod access;
 pub mod binaries;
+mod choose;
+pub(crate) mod clone;
 mod command;
 pub mod container;
 mod error;
@@ -23,14 +25,16 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use crate::run::ServerFacts;
-use crate::scenario::{Engine, ProviderWish, ServerWish};
+use crate::scenario::{Engine, ServerWish};
 pub use access::{Access, Login};
+pub use choose::Chosen;
+pub(crate) use choose::{DataFolder, Inside, Start};
 pub use command::CommandError;
 use command::CommandServer;
 use container::ContainerServer;
 pub use error::ServerError;
 pub use external::ExternalError;
-use external::{ExternalServer, Permission};
+use external::ExternalServer;
 use local::LocalServer;
 use session::Session;
 
@@ -90,60 +94,6 @@ pub struct ProgramOutput {
 }
 
 impl Server {
-    /// Starts a server as the scenario wishes, or as `provider` says against it, and waits until it answers. `kept` marks
-    /// it as one that is meant to outlive this process.
-    pub async fn start(wish: &ServerWish, provider: Option<ProviderWish>, kept: bool) -> Result<Self, ServerError> {
-        let mut notes = Vec::new();
-        let provider = match provider.unwrap_or(wish.provider) {
-            ProviderWish::External => {
-                let wished = wish.external.as_ref().ok_or(ServerError::NotSaid { table: "[server.external]" })?;
-                let (url, source) = external::resolve(wished)?;
-                let may = Permission { in_place: wished.in_place, shared: wished.shared };
-                let (server, told) = ExternalServer::start(wish, (&url, &source), may, kept).await?;
-                notes.extend(told);
-                Provider::External(Box::new(server))
-            }
-            ProviderWish::Command => {
-                let (server, told) = CommandServer::start(wish, kept).await?;
-                notes.extend(told);
-                Provider::Command(Box::new(server))
-            }
-            ProviderWish::Local => Provider::Local(Box::new(LocalServer::start(wish, kept).await?)),
-            ProviderWish::Container => Provider::Container(Box::new(ContainerServer::start(wish, kept).await?)),
-            ProviderWish::Auto => match ContainerServer::start(wish, kept).await {
-                Ok(server) => {
-                    notes.push(format!("provider: container, since Docker answers and has {}", server.image));
-                    Provider::Container(Box::new(server))
-                }
-                Err(container @ (ServerError::NoDocker(_) | ServerError::NoImage { .. })) => {
-                    let because = container.to_string();
-                    let because = because.lines().next().unwrap_or_default();
-                    notes.push(format!("provider: local, since {because}"));
-                    if let Some(image) = &wish.image {
-                        notes.push(format!("[server] image {image} was not used"));
-                    }
-                    match LocalServer::start(wish, kept).await {
-                        Ok(server) => Provider::Local(Box::new(server)),
-                        Err(local) => {
-                            return Err(ServerError::Neither {
-                                container: Box::new(container),
-                                local: Box::new(local),
-                            });
-                        }
-                    }
-                }
-                Err(other) => return Err(other),
-            },
-        };
-        let login = match &provider {
-            Provider::Local(_) => Login::superuser(wish.engine, None),
-            Provider::Container(server) => Login::superuser(wish.engine, Some(&server.password)),
-            Provider::External(server) => server.login().clone(),
-            Provider::Command(server) => server.server.login().clone(),
-        };
-        Ok(Self { provider, wish: wish.clone(), login, notes })
-    }
-
     /// Where it listens.
     pub fn endpoint(&self) -> Endpoint {
         match &self.provider {
@@ -331,6 +281,47 @@ impl Server {
             Provider::Container(server) => server.log_tail().await,
             // Its log is its owner's.
             Provider::External(_) | Provider::Command(_) => String::new(),
+        }
+    }
+
+    /// Whether its data can be had once it is stopped.
+    ///
+    /// # Errors
+    /// Why not, in words.
+    pub(crate) async fn data_is_within_reach(&self) -> Result<(), String> {
+        match &self.provider {
+            Provider::Local(_) => Ok(()),
+            Provider::Container(server) => {
+                let source = server.data_source(&self.wish).await;
+                source.map(|_| ()).map_err(|error| error.to_string())
+            }
+            Provider::External(_) | Provider::Command(_) => Err("the server is somebody else's".to_owned()),
+        }
+    }
+
+    /// Stops the server properly, moves its data folder to `to`, which must be free, and removes all else that was made
+    /// for it. Returns what a container takes that shall run on it.
+    ///
+    /// # Errors
+    /// When it is not stopped properly, or its data cannot be had. It is gone all the same.
+    pub(crate) async fn give_up_data(self, to: &Path) -> Result<Option<Inside>, ServerError> {
+        match self.provider {
+            Provider::Local(server) => server.give_up_data(to).await.map(|()| None),
+            Provider::Container(server) => server.give_up_data(&self.wish, to).await.map(Some),
+            Provider::External(_) | Provider::Command(_) => Err(ServerError::NotStopped {
+                engine: self.wish.engine,
+                reason: "it is somebody else's".to_owned(),
+                log: String::new(),
+            }),
+        }
+    }
+
+    /// By which means its data was cloned, and how long that took; `None` for a server that began with a fresh data folder.
+    pub(crate) fn cloned(&self) -> Option<(clone::Means, Duration)> {
+        match &self.provider {
+            Provider::Local(server) => server.cloned,
+            Provider::Container(server) => server.cloned,
+            Provider::External(_) | Provider::Command(_) => None,
         }
     }
 

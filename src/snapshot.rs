@@ -1,12 +1,15 @@
 //! The data that a rehearsal starts from: restored from dumps, grown, or both.
 //!
 //! [`prepare`] does it all: restores the dumps, grows the tables, brings the database to rest and says what it holds. Fast
-//! settings of the server while it is filled are the caller's.
+//! settings of the server while it is filled are the caller's, and so is keeping the result ([`store`]).
 
 mod dump;
 pub mod grow;
 pub mod mysql;
 pub mod postgres;
+pub mod store;
+
+use serde::{Deserialize, Serialize};
 
 use crate::run::TableFacts;
 use crate::scenario::SnapshotWish;
@@ -42,10 +45,10 @@ pub enum Progress<'a> {
 pub type Listen<'a> = &'a (dyn Fn(Progress<'_>) + Send + Sync);
 
 /// A database that is ready to be rehearsed on.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Prepared {
     /// `restored`, `grown`, `restored and grown`, or `empty`, as in [`crate::run::SnapshotFacts::origin`].
-    pub origin: &'static str,
+    pub origin: String,
     /// What a reader of the figures should know.
     pub notes: Vec<String>,
     /// Every ordinary table, largest first.
@@ -89,11 +92,12 @@ pub async fn prepare(
     }
 }
 
-fn origin(wish: &SnapshotWish) -> &'static str {
-    match (wish.restore.is_empty() && wish.after.is_empty(), wish.tables.is_empty()) {
+fn origin(wish: &SnapshotWish) -> String {
+    let origin = match (wish.restore.is_empty() && wish.after.is_empty(), wish.tables.is_empty()) {
         (true, true) => "empty",
         (false, true) => "restored",
         (true, false) => "grown",
         (false, false) => "restored and grown",
-    }
+    };
+    origin.to_owned()
 }

@@ -3,6 +3,7 @@
 use super::{ExitStatus, Printer};
 use crate::scenario::Engine;
 use crate::server::{binaries, container, local};
+use crate::snapshot::store;
 
 const ENGINES: [Engine; 3] = [Engine::Postgres, Engine::Mysql, Engine::Mariadb];
 
@@ -31,6 +32,7 @@ pub(super) async fn doctor(printer: &Printer) -> ExitStatus {
         (false, true) => "auto takes local binaries",
         (false, false) => "no scratch server can be started here: install a database server, or start Docker",
     };
+    printer.result(&format!("prepared snapshots: {}", store::describe()));
     printer.result(auto);
     if container || local { ExitStatus::Pass } else { ExitStatus::Environment }
 }

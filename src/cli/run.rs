@@ -15,6 +15,7 @@ use crate::rehearse::{Options, RehearseError, rehearse};
 use crate::report::{self, Format, Request, Style};
 use crate::run::{Completion, Run, Status, builder::Builder};
 use crate::scenario::{Scenario, discover};
+use crate::snapshot::store::StoreError;
 use crate::verdict;
 
 pub(super) async fn run(
@@ -36,6 +37,7 @@ pub(super) async fn run(
         rows_scale: arguments.rows_scale,
         keep: arguments.keep,
         second_pass: arguments.passes > 1,
+        cache: !arguments.no_cache,
     };
     let mut worst = ExitStatus::Pass;
     let (mut met, mut ran) = (0, 0);
@@ -165,13 +167,15 @@ fn tell(
     }
 }
 
-fn status_of(error: &RehearseError) -> ExitStatus {
+pub(super) fn status_of(error: &RehearseError) -> ExitStatus {
     match error {
         RehearseError::Files(_)
         | RehearseError::Plan { .. }
         | RehearseError::Read { .. }
         | RehearseError::Queries(_)
-        | RehearseError::Query(QueryError::OldFailsBefore(..)) => ExitStatus::Usage,
+        | RehearseError::Query(QueryError::OldFailsBefore(..))
+        | RehearseError::NothingToPrepare(_)
+        | RehearseError::Store(StoreError::Limit(_)) => ExitStatus::Usage,
         RehearseError::Snapshot(error) if error.is_the_scenarios() => ExitStatus::Usage,
         RehearseError::Server(error) if error.is_usage() => ExitStatus::Usage,
         RehearseError::Query(_)
@@ -179,6 +183,8 @@ fn status_of(error: &RehearseError) -> ExitStatus {
         | RehearseError::ServerGone { .. }
         | RehearseError::DiskFull { .. }
         | RehearseError::Snapshot(_)
+        | RehearseError::Store(_)
+        | RehearseError::Prepared { .. }
         | RehearseError::Tap(_) => ExitStatus::Environment,
         RehearseError::Observe(_) | RehearseError::Probe(_) | RehearseError::Untrusted(_) => ExitStatus::Untrusted,
         RehearseError::Interrupted => ExitStatus::Interrupted,

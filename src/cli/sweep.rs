@@ -1,10 +1,10 @@
 //! `rehearsal sweep`: removes what killed runs left.
 
 use super::{ExitStatus, Printer};
-use crate::server::sweep as swept;
+use crate::rehearse;
 
 pub(super) async fn sweep(printer: &Printer) -> ExitStatus {
-    let (removed, containers) = swept::sweep(true).await;
+    let (removed, containers) = rehearse::sweep(true).await;
     for line in &removed {
         printer.result(&format!("removed {line}"));
     }

@@ -9,12 +9,12 @@ use tokio_util::sync::CancellationToken;
 
 use super::event::{Event, Events, Stage};
 use super::migrate::{Applying, pending};
-use super::{Options, RehearseError, Work, fill, scaled, start_server, stop, target, until_cancelled};
+use super::{Options, RehearseError, Work, ready, stop, target, until_cancelled};
 use crate::observe::Observer;
 use crate::observe::probe::{Probes, Stall};
 use crate::run::{Migration, MigrationStatus};
 use crate::scenario::Scenario;
-use crate::server::{Server, container};
+use crate::server::Server;
 use crate::tap::Tap;
 
 /// So many tables of one migration are probed, three connections each: the largest.
@@ -69,17 +69,8 @@ pub(super) async fn run(
     let (unheard, _) = unbounded_channel();
     let quiet = Events::new(unheard);
     let options = Options { keep: false, ..options.clone() };
-    let server = until_cancelled(cancel, Box::pin(start_server(scenario, &options, &quiet))).await;
-    if matches!(server, Err(RehearseError::Interrupted)) {
-        container::remove_own().await;
-    }
-    let server = server?;
-    let result = async {
-        let wish = scaled(&scenario.snapshot, options.rows_scale);
-        until_cancelled(cancel, fill(&wish, &quiet, &server)).await?;
-        probed(scenario, events, &quiet, &server, work, touched, cancel).await
-    };
-    let result = Box::pin(result).await;
+    let server = Box::pin(ready::server(scenario, &options, &quiet, cancel)).await?;
+    let result = Box::pin(probed(scenario, events, &quiet, &server, work, touched, cancel)).await;
     let stopped = stop(server, &quiet).await;
     result?;
     stopped?;

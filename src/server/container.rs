@@ -4,6 +4,8 @@
 //! testcontainers for Rust has no reaper, and drops a container that failed to start without removing it. So every
 //! container carries its owner's name on a label and is removed by a sweep once the owner is gone.
 
+mod data;
+
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 use std::sync::LazyLock;
@@ -16,17 +18,19 @@ use testcontainers::bollard::exec::{CreateExecOptions, StartExecResults};
 use testcontainers::bollard::query_parameters::{
     ListContainersOptionsBuilder, ListImagesOptions, LogsOptionsBuilder, RemoveContainerOptionsBuilder,
 };
-use testcontainers::core::IntoContainerPort;
 use testcontainers::core::client::docker_client_instance;
+use testcontainers::core::{IntoContainerPort, Mount};
 use testcontainers::runners::AsyncRunner;
-use testcontainers::{ContainerAsync, ContainerRequest, GenericImage, ImageExt};
+use testcontainers::{ContainerAsync, GenericImage, ImageExt};
 use tokio::io::AsyncWriteExt;
 use tokio::sync::Mutex;
 use tokio_util::task::TaskTracker;
 
+use super::clone::Means;
+use super::local::Folders;
 use super::owner::Owner;
 use super::{
-    Access, DATABASE, Endpoint, Login, ProgramOutput, ServerError, USER, binaries, mysql, postgres, tail,
+    Access, DATABASE, Endpoint, Login, ProgramOutput, ServerError, Start, USER, binaries, mysql, postgres, tail,
     wait_until_ready,
 };
 use crate::scenario::{Engine, ServerWish};
@@ -57,18 +61,60 @@ pub struct ContainerServer {
     port: u16,
     /// The dump that is in the container.
     copied: Mutex<Option<PathBuf>>,
+    /// How its data folder was cloned from one that was kept.
+    pub(super) cloned: Option<(Means, Duration)>,
+    /// Where that clone is. After the container, which writes into it.
+    _folders: Option<Folders>,
+}
+
+/// The image that a container would be made of.
+#[derive(Debug)]
+pub(super) struct Choice {
+    /// Its name, with its tag.
+    pub(super) image: String,
+    /// Its digest.
+    id: String,
+    /// Why the data folders of its containers cannot be kept, if so.
+    out_of_reach: Option<&'static str>,
+}
+
+impl Choice {
+    /// See [`Chosen::identity`](super::Chosen::identity).
+    pub(super) fn identity(&self) -> Result<String, &'static str> {
+        self.out_of_reach.map_or_else(|| Ok(format!("container {}", self.id)), Err)
+    }
+}
+
+/// Chooses the image or version wished for, and pulls it if the engine lacks it.
+pub(super) async fn choose(wish: &ServerWish) -> Result<Choice, ServerError> {
+    let docker = engine().await?;
+    let image = match &wish.image {
+        Some(image) => image.clone(),
+        None => format!("{}:{}", official(wish.engine), version(&docker, wish).await),
+    };
+    let id_of = async || docker.inspect_image(&image).await.ok().map(|about| about.id.unwrap_or_default());
+    let id = match id_of().await {
+        Some(id) => id,
+        None => {
+            let (name, tag) = split_tag(&image);
+            let request = GenericImage::new(name.to_owned(), tag.to_owned()).pull_image();
+            let _pulled = request
+                .await
+                .map_err(|error| ServerError::NoImage { image: image.clone(), reason: error.to_string() })?;
+            id_of().await.unwrap_or_default()
+        }
+    };
+    let out_of_reach = data::out_of_reach(&docker).await;
+    Ok(Choice { image, id, out_of_reach })
 }
 
 impl ContainerServer {
-    /// Starts a container of the image or version wished for, pulling the image if the engine lacks it.
-    pub(super) async fn start(wish: &ServerWish, kept: bool) -> Result<Self, ServerError> {
-        let docker = engine().await?;
-        let image = match &wish.image {
-            Some(image) => image.clone(),
-            None => format!("{}:{}", official(wish.engine), version(&docker, wish).await),
-        };
+    /// Starts a container, on a clone of the data that it is given if there is one.
+    pub(super) async fn start(wish: &ServerWish, choice: &Choice, start: Start<'_>) -> Result<Self, ServerError> {
+        let image = choice.image.clone();
         let (name, tag) = split_tag(&image);
-        let password = password();
+        let kept_inside = start.data.and_then(|data| data.inside.as_ref());
+        let password = kept_inside.map_or_else(password, |inside| inside.password.clone());
         let (port, variables, command) = match wish.engine {
             Engine::Postgres => (postgres::PORT, postgres::variables(&password), postgres::container_command(wish)),
             Engine::Mysql | Engine::Mariadb => {
@@ -78,19 +124,19 @@ impl ContainerServer {
         let request = GenericImage::new(name.to_owned(), tag.to_owned())
             .with_exposed_port(port.tcp())
             .with_label(OWNER_LABEL, Owner::myself().to_label())
-            .with_label(KEPT_LABEL, kept.to_string())
+            .with_label(KEPT_LABEL, start.kept.to_string())
             .with_shm_size(SHARED_MEMORY)
             .with_startup_timeout(super::START_LIMIT)
             .with_cmd(command);
         let request = variables.into_iter().fold(request, |request, (name, value)| request.with_env_var(name, value));
-        let request: ContainerRequest<GenericImage> = if docker.inspect_image(&image).await.is_ok() {
-            request
-        } else {
-            request
-                .pull_image()
-                .await
-                .map_err(|error| ServerError::NoImage { image: image.clone(), reason: error.to_string() })?
-        };
+        let (mut folders, mut cloned, mut request) = (None, None, request);
+        if let (Some(data), Some(inside)) = (start.data, kept_inside) {
+            let made = Folders::create(start.root, None, start.kept)?;
+            cloned = Some(made.clone_data(&data.path).await?);
+            let clone = made.home.join("data");
+            request = request.with_mount(Mount::bind_mount(clone.to_string_lossy(), &inside.folder));
+            folders = Some(made);
+        }
         let started = STARTING.spawn(request.start()).await.map_err(engine_failed("start a container"))?;
         let container = match started {
             Ok(container) => container,
@@ -101,7 +147,8 @@ impl ContainerServer {
         };
         let host = container.get_host().await.map_err(engine_failed("tell its host"))?.to_string();
         let port = container.get_host_port_ipv4(port).await.map_err(engine_failed("map the server's port"))?;
-        let server = Self { image, password, container, host, port, copied: Mutex::default() };
+        let copied = Mutex::default();
+        let server = Self { image, password, container, host, port, copied, cloned, _folders: folders };
         let access = Access::new(
             wish.engine,
             &server.endpoint(),

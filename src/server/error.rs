@@ -61,6 +61,16 @@ pub enum ServerError {
         /// The end of its log, ready to be shown.
         log: String,
     },
+    /// The server did not end as one does that has written everything.
+    #[error("the {engine} server did not stop properly, so its data cannot be kept: {reason}{log}")]
+    NotStopped {
+        /// The engine.
+        engine: Engine,
+        /// What happened.
+        reason: String,
+        /// The end of its log, ready to be shown.
+        log: String,
+    },
     /// Docker does not answer.
     #[error("no Docker engine answers: {0}\n  start one, set DOCKER_HOST, or use --provider local")]
     NoDocker(String),

@@ -16,18 +16,20 @@ use nix::unistd::Pid;
 use tokio::process::{Child, Command};
 
 use super::binaries::{self, Installation};
+use super::clone::{Means, clone_folder};
 use super::owner::{ServerUser, cache_folder};
 use super::{
-    Access, DATABASE, Endpoint, Login, ProgramOutput, ServerError, USER, libpq, mysql, postgres, processes, tail,
-    wait_until_ready,
+    Access, DATABASE, Endpoint, Login, ProgramOutput, ServerError, Start, USER, libpq, mysql, postgres, processes,
+    tail, wait_until_ready,
 };
 use crate::scenario::{Engine, ServerWish};
-use folders::{Folders, copy_folder};
-pub(super) use folders::{own, servers_folder};
+pub(super) use folders::{Folders, own, servers_folder};
 pub(super) use template::{MAKING, templates_folder};
 
 /// How long a server may take to end after it was told to; PostgreSQL kills its children itself after 5 s.
 const STOP_LIMIT: Duration = Duration::from_secs(10);
+/// How long it may take to end properly, with everything written; the most was written before it was told to.
+const PROPER_STOP_LIMIT: Duration = Duration::from_secs(120);
 /// How often it is looked whether the server still runs.
 const WATCH_INTERVAL: Duration = Duration::from_millis(100);
 
@@ -39,25 +41,54 @@ pub struct LocalServer {
     process: Mutex<Child>,
     pid: Pid,
     folders: Folders,
+    /// How its data folder was cloned from one that was kept.
+    pub(super) cloned: Option<(Means, Duration)>,
+}
+
+/// The binaries that a server would be run from, and who would run it.
+#[derive(Debug)]
+pub(super) struct Choice {
+    installation: Installation,
+    user: Option<ServerUser>,
+}
+
+impl Choice {
+    /// See [`Chosen::identity`](super::Chosen::identity).
+    pub(super) fn identity(&self) -> String {
+        let Installation { engine, version, server, .. } = &self.installation;
+        let user = self.user.as_ref().map_or("self", |user| user.name.as_str());
+        format!("local {engine} {version} {} as {user}", server.display())
+    }
+}
+
+/// Chooses binaries of the version wished for, or else the newest there are.
+pub(super) fn choose(wish: &ServerWish) -> Result<Choice, ServerError> {
+    let installation = installation(wish)?;
+    match ServerUser::drop_to(wish.engine) {
+        None if nix::unistd::Uid::effective().is_root() => Err(ServerError::NoUser { engine: wish.engine }),
+        user => Ok(Choice { installation, user }),
+    }
 }
 
 impl LocalServer {
-    /// Starts a server of the version wished for, or else the newest there is.
-    pub(super) async fn start(wish: &ServerWish, kept: bool) -> Result<Self, ServerError> {
-        let installation = choose(wish)?;
-        let user = match ServerUser::drop_to(wish.engine) {
-            None if nix::unistd::Uid::effective().is_root() => return Err(ServerError::NoUser { engine: wish.engine }),
-            user => user,
-        };
-        let template = template::template(&installation, user.as_ref(), wish).await?;
-        let folders = Folders::create(user.as_ref(), kept)?;
+    /// Starts a server on a clone of the data that it is given, or else on a fresh data folder.
+    pub(super) async fn start(wish: &ServerWish, choice: &Choice, start: Start<'_>) -> Result<Self, ServerError> {
+        let Choice { installation, user } = choice;
+        let (installation, user) = (installation.clone(), user.as_ref());
+        let folders = Folders::create(start.root, user, start.kept)?;
         let data = folders.home.join("data");
+        let cloned = match start.data {
+            Some(kept) => Some(folders.clone_data(&kept.path).await?),
+            None => {
+                let template = template::template(&installation, user, wish).await?;
+                clone_folder(&template, &data)?;
+                None
+            }
+        };
         let began = Instant::now();
-        copy_folder(&template, &data, user.as_ref())?;
-        tracing::debug!(took = ?began.elapsed(), "copied a fresh data folder");
         let log_path = folders.home.join("log");
         let log = fs::File::create(&log_path).map_err(ServerError::file(&log_path))?;
-        let mut command = program(&installation.server, user.as_ref());
+        let mut command = program(&installation.server, user);
         command
             .args(match wish.engine {
                 Engine::Postgres => postgres::arguments(&data, &folders.socket, wish),
@@ -73,7 +104,7 @@ impl LocalServer {
             reason: error.to_string(),
         })?;
         let pid = Pid::from_raw(process.id().and_then(|id| i32::try_from(id).ok()).unwrap_or_default());
-        let mut server = Self { installation, process: Mutex::new(process), pid, folders };
+        let mut server = Self { installation, process: Mutex::new(process), pid, folders, cloned };
         let access = Access::new(wish.engine, &server.endpoint(), &Login::superuser(wish.engine, None), DATABASE);
         let process = server.process();
         let ready = wait_until_ready(&access, async || match process.try_wait() {
@@ -137,14 +168,7 @@ impl LocalServer {
     /// Waits until everything that was written to the data folder's file system is on the disk.
     pub(super) async fn flush_disk(&self) -> Result<(), ServerError> {
         let home = self.folders.home.clone();
-        let flush = move || -> std::io::Result<()> {
-            #[cfg(target_os = "linux")]
-            nix::unistd::syncfs(fs::File::open(&home)?)?;
-            #[cfg(not(target_os = "linux"))]
-            nix::unistd::sync();
-            Ok(())
-        };
-        let flushed = tokio::task::spawn_blocking(flush).await.map_err(std::io::Error::other);
+        let flushed = tokio::task::spawn_blocking(move || folders::flush(&home)).await.map_err(std::io::Error::other);
         flushed.flatten().map_err(ServerError::file(&self.folders.home))
     }
 
@@ -155,6 +179,28 @@ impl LocalServer {
             Engine::Postgres => Signal::SIGQUIT,
             Engine::Mysql | Engine::Mariadb => Signal::SIGKILL,
         }
+    }
+
+    /// Ends it so that everything is written and nothing is to be recovered, and moves its data folder.
+    pub(super) async fn give_up_data(mut self, to: &Path) -> Result<(), ServerError> {
+        let signal = match self.installation.engine {
+            // The fast shutdown, with a checkpoint (PostgreSQL manual, 18.5).
+            Engine::Postgres => Signal::SIGINT,
+            Engine::Mysql | Engine::Mariadb => Signal::SIGTERM,
+        };
+        let _ = kill(self.pid, signal);
+        let reason = match tokio::time::timeout(PROPER_STOP_LIMIT, self.process().wait()).await {
+            Ok(Ok(status)) if status.success() => None,
+            Ok(Ok(status)) => Some(format!("it ended with {status}")),
+            Ok(Err(error)) => Some(error.to_string()),
+            Err(_) => Some(format!("it still ran {} s after it was told to end", PROPER_STOP_LIMIT.as_secs())),
+        };
+        if let Some(reason) = reason {
+            let engine = self.installation.engine;
+            return Err(ServerError::NotStopped { engine, reason, log: self.log_tail() });
+        }
+        let data = self.folders.home.join("data");
+        fs::rename(&data, to).map_err(ServerError::file(&data))
     }
 
     pub(super) async fn stop(mut self) -> Result<(), ServerError> {
@@ -183,7 +229,7 @@ impl Drop for LocalServer {
     }
 }
 
-fn choose(wish: &ServerWish) -> Result<Installation, ServerError> {
+fn installation(wish: &ServerWish) -> Result<Installation, ServerError> {
     let engine = wish.engine;
     let found = binaries::installations(engine);
     let Some(newest) = found.first() else {

@@ -121,6 +121,16 @@ pub(crate) fn cache_folder() -> PathBuf {
         .join("rehearsal")
 }
 
+/// The folders below which there are folders of servers: the cache folder, and the volume that may be mounted in it.
+pub(crate) fn roots() -> [PathBuf; 2] {
+    [cache_folder(), volume_folder()]
+}
+
+/// Where a file system of our own is mounted, if there is one.
+pub(crate) fn volume_folder() -> PathBuf {
+    cache_folder().join("volume")
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

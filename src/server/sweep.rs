@@ -9,7 +9,7 @@ use nix::unistd::Pid;
 use serde::Deserialize;
 
 use super::local::{MAKING, servers_folder, templates_folder};
-use super::owner::{self, Owner};
+use super::owner::{self, Owner, roots};
 use super::processes;
 use super::{command, container};
 
@@ -23,7 +23,7 @@ struct OwnerFile {
 
 /// Removes local servers whose owner is no longer running.
 fn sweep_local(kept: bool) -> Vec<String> {
-    let Ok(entries) = fs::read_dir(servers_folder()) else { return Vec::new() };
+    let entries = roots().into_iter().filter_map(|root| fs::read_dir(servers_folder(&root)).ok()).flatten();
     entries
         .filter_map(Result::ok)
         .filter_map(|entry| {
@@ -87,13 +87,12 @@ fn end_postmaster(data: &Path) {
 /// looked at, if they could not.
 pub async fn sweep(kept: bool) -> (Vec<String>, Option<String>) {
     sweep_templates();
-    let mut removed = sweep_local(kept);
+    // Containers first: they write into folders that are removed after them.
+    let (mut removed, reason) = match container::sweep(kept).await {
+        Ok(containers) => (containers, None),
+        Err(error) => (Vec::new(), Some(error.to_string())),
+    };
+    removed.extend(sweep_local(kept));
     removed.extend(command::sweep(kept).await);
-    match container::sweep(kept).await {
-        Ok(containers) => {
-            removed.extend(containers);
-            (removed, None)
-        }
-        Err(error) => (removed, Some(error.to_string())),
-    }
+    (removed, reason)
 }

@@ -58,6 +58,7 @@ pub(crate) fn facts() -> Facts {
         snapshot: Some(SnapshotFacts {
             origin: "restored and grown".to_owned(),
             cache: Cache::Off,
+            cloning: None,
             duration_ms: ms(18_000),
             tables: Vec::new(),
         }),

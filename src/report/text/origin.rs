@@ -1,7 +1,7 @@
 //! Where the figures come from: server, data, the instrument's own cost, and what else a reader should know.
 
 use super::super::style::Style;
-use crate::run::{Count, Rows, Run, ServerFacts, SnapshotFacts};
+use crate::run::{Cloning, Count, Rows, Run, ServerFacts, SnapshotFacts};
 
 /// So many of the largest tables are named.
 const LARGEST: usize = 3;
@@ -39,5 +39,14 @@ fn data(snapshot: &SnapshotFacts) -> String {
         tables.push(if more == 1 { "1 more table".to_owned() } else { format!("{} more tables", Count(more)) });
     }
     let tables = if tables.is_empty() { "no tables".to_owned() } else { tables.join(", ") };
-    format!("data {}: {tables}", snapshot.origin)
+    let how = match snapshot.cloning {
+        None => "",
+        Some(Cloning::Copy) => ", copied from a prepared snapshot",
+        // Nothing of a clone is in memory, as on a server that was just started.
+        Some(Cloning::Reflink) => ", cloned from a prepared snapshot (reflink; nothing of it is cached yet)",
+        Some(Cloning::ReflinkVolume) => {
+            ", cloned from a prepared snapshot (reflink in a volume; nothing of it is cached yet)"
+        }
+    };
+    format!("data {}{how}: {tables}", snapshot.origin)
 }

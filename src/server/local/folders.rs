@@ -6,16 +6,17 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use crate::server::ServerError;
-use crate::server::owner::{Owner, ServerUser, cache_folder};
+use crate::server::clone::{Means, clone_folder};
+use crate::server::owner::{Owner, ServerUser};
 
 /// How long files may appear in a folder that is being removed.
 const REMOVE_LIMIT: Duration = Duration::from_secs(1);
 
 /// The folders of one server: removed when dropped.
 #[derive(Debug)]
-pub(super) struct Folders {
+pub(in crate::server) struct Folders {
     /// Has `owner.json`, `data` and `log`.
-    pub(super) home: PathBuf,
+    pub(in crate::server) home: PathBuf,
     /// Has the socket: in the temporary folder, since a socket's path must be shorter than 108 bytes.
     pub(super) socket: PathBuf,
 }
@@ -30,8 +31,8 @@ impl Drop for Folders {
 
 impl Folders {
     /// Makes them, with the owner's name beside the data. `kept` is for whoever sweeps.
-    pub(super) fn create(user: Option<&ServerUser>, kept: bool) -> Result<Self, ServerError> {
-        let root = servers_folder();
+    pub(in crate::server) fn create(root: &Path, user: Option<&ServerUser>, kept: bool) -> Result<Self, ServerError> {
+        let root = servers_folder(root);
         fs::create_dir_all(&root).map_err(ServerError::file(&root))?;
         let home = new_folder(&root)?;
         let socket = tempfile::Builder::new().prefix("rehearsal-").tempdir();
@@ -44,11 +45,39 @@ impl Folders {
         fs::write(&owner, record.to_string()).map_err(ServerError::file(&owner))?;
         Ok(folders)
     }
+
+    /// Makes the data folder a clone of one that was kept. What had to be copied is on the disk when this returns: it would
+    /// be in the way of what is measured.
+    pub(in crate::server) async fn clone_data(&self, kept: &Path) -> Result<(Means, Duration), ServerError> {
+        let began = Instant::now();
+        let (from, to, home) = (kept.to_path_buf(), self.home.join("data"), self.home.clone());
+        let clone = move || {
+            let means = clone_folder(&from, &to)?;
+            flush(&home).map_err(ServerError::file(&home))?;
+            Ok::<Means, ServerError>(means)
+        };
+        let cloned = tokio::task::spawn_blocking(clone).await;
+        let means = cloned.map_err(|error| ServerError::file(&self.home)(std::io::Error::other(error)))??;
+        tracing::debug!(?means, took = ?began.elapsed(), "cloned a data folder");
+        Ok((means, began.elapsed()))
+    }
 }
 
-/// Where the folders of running servers are.
-pub(in crate::server) fn servers_folder() -> PathBuf {
-    cache_folder().join("servers")
+/// Waits until everything that was written to the file system of a folder is on the disk.
+pub(super) fn flush(folder: &Path) -> std::io::Result<()> {
+    #[cfg(target_os = "linux")]
+    nix::unistd::syncfs(fs::File::open(folder)?)?;
+    #[cfg(not(target_os = "linux"))]
+    {
+        let _ = folder;
+        nix::unistd::sync();
+    }
+    Ok(())
+}
+
+/// Where the folders of running servers are, below the cache folder or another root.
+pub(in crate::server) fn servers_folder(root: &Path) -> PathBuf {
+    root.join("servers")
 }
 
 /// A folder that begins with our process id, by which [`sweep`](crate::server::sweep) knows it before it has an owner. A
@@ -66,11 +95,6 @@ fn new_folder(root: &Path) -> Result<PathBuf, ServerError> {
     unreachable!("a folder has a name that is free")
 }
 
-fn make_folder(folder: &Path, user: Option<&ServerUser>) -> Result<(), ServerError> {
-    fs::create_dir_all(folder).map_err(ServerError::file(folder))?;
-    own(folder, user)
-}
-
 /// Gives a file or folder to the server's user, and to nobody else.
 pub(in crate::server) fn own(path: &Path, user: Option<&ServerUser>) -> Result<(), ServerError> {
     if let Some(user) = user {
@@ -83,7 +107,7 @@ pub(in crate::server) fn own(path: &Path, user: Option<&ServerUser>) -> Result<(
 }
 
 /// Removes a folder with all it holds. Processes that were killed a moment ago may still put files into it.
-pub(super) fn remove_folder(folder: &Path) {
+pub(in crate::server) fn remove_folder(folder: &Path) {
     let began = Instant::now();
     while let Err(error) = fs::remove_dir_all(folder) {
         if error.kind() == std::io::ErrorKind::NotFound {
@@ -95,20 +119,4 @@ pub(super) fn remove_folder(folder: &Path) {
         }
         std::thread::sleep(Duration::from_millis(5));
     }
-}
-
-/// Copies a folder with all it holds. The system clones files where the file system can (`copy_file_range`).
-pub(super) fn copy_folder(from: &Path, to: &Path, user: Option<&ServerUser>) -> Result<(), ServerError> {
-    make_folder(to, user)?;
-    for entry in fs::read_dir(from).map_err(ServerError::file(from))? {
-        let entry = entry.map_err(ServerError::file(from))?;
-        let target = to.join(entry.file_name());
-        if entry.file_type().map_err(ServerError::file(from))?.is_dir() {
-            copy_folder(&entry.path(), &target, user)?;
-        } else {
-            fs::copy(entry.path(), &target).map_err(ServerError::file(&target))?;
-            own(&target, user)?;
-        }
-    }
-    Ok(())
 }

@@ -1,0 +1,313 @@
+//! A server that has the scenario's data: filled now, or given a clone of data that was filled before.
+
+use std::path::Path;
+use std::time::{Duration, Instant};
+
+use tokio_util::sync::CancellationToken;
+
+use super::event::{Event, Events, Stage};
+use super::{Options, RehearseError, explain_loss, stop, until_cancelled, while_running};
+use crate::run::{Cache, Cloning, SnapshotFacts};
+use crate::scenario::{Scenario, SnapshotWish};
+use crate::server::owner::cache_folder;
+use crate::server::{Chosen, Server, Start, container};
+use crate::snapshot::store::lock::Lock;
+use crate::snapshot::store::{self, Entry, Store};
+use crate::snapshot::{self, Prepared, Progress};
+
+/// Starts a server and sees to its data.
+pub(super) async fn server(
+    scenario: &Scenario,
+    options: &Options,
+    events: &Events,
+    cancel: &CancellationToken,
+) -> Result<Server, RehearseError> {
+    let began = Instant::now();
+    events.send(Event::Begun(Stage::Server));
+    for removed in super::sweep(false).await.0 {
+        events.note(format!("removed what a killed run left: {removed}"));
+    }
+    let choosing = async { Ok(Chosen::choose(&scenario.server, options.provider).await?) };
+    let chosen = until_cancelled(cancel, choosing).await?;
+    let wish = scaled(&scenario.snapshot, options.rows_scale);
+    let stage = Readying { scenario, options, events, cancel, chosen: &chosen, wish: &wish, began };
+    let Some((store, digest)) = stage.place().await? else { return stage.unkept().await };
+    match store.get_locked(&digest)? {
+        Some((entry, _lock)) => stage.cloned(&store, &entry, Cache::Hit).await,
+        None if stage.is_worth_keeping() => stage.kept(&store, &digest).await,
+        None => stage.unkept().await,
+    }
+}
+
+/// Makes and keeps the data of a scenario, unless it is kept already; the entry, and whether it is new.
+pub(super) async fn prepared(
+    scenario: &Scenario,
+    options: &Options,
+    events: &Events,
+    cancel: &CancellationToken,
+) -> Result<(Entry, bool), RehearseError> {
+    let began = Instant::now();
+    events.send(Event::Begun(Stage::Server));
+    let chosen = Chosen::choose(&scenario.server, options.provider).await?;
+    let wish = scaled(&scenario.snapshot, options.rows_scale);
+    let stage = Readying { scenario, options, events, cancel, chosen: &chosen, wish: &wish, began };
+    if wish.restore.is_empty() && wish.tables.is_empty() {
+        return Err(RehearseError::NothingToPrepare(
+            "the scenario has no data: neither `restore` nor a table".to_owned(),
+        ));
+    }
+    let (store, digest) = match (stage.place().await?, chosen.identity()) {
+        (Some(place), _) => place,
+        (None, reason) => {
+            let reason = reason.err().unwrap_or("what it restores is not the same each time");
+            return Err(RehearseError::NothingToPrepare(format!("its data cannot be kept: {reason}")));
+        }
+    };
+    let lock = stage.locked(&store, &digest).await?;
+    if let Some(entry) = store.get(&digest) {
+        return Ok((entry, false));
+    }
+    let entry = stage.made(&store, &digest, &lock).await?;
+    match entry {
+        Made::Entry(entry) => Ok((*entry, true)),
+        Made::Unkept(server, reason) => {
+            stop(*server, events).await?;
+            Err(RehearseError::NothingToPrepare(format!("its data cannot be kept: {reason}")))
+        }
+    }
+}
+
+struct Readying<'a> {
+    scenario: &'a Scenario,
+    options: &'a Options,
+    events: &'a Events,
+    cancel: &'a CancellationToken,
+    chosen: &'a Chosen,
+    wish: &'a SnapshotWish,
+    began: Instant,
+}
+
+/// What became of data that was to be kept.
+enum Made {
+    Entry(Box<Entry>),
+    /// It cannot be taken from the server that has it, for this reason.
+    Unkept(Box<Server>, String),
+}
+
+impl Readying<'_> {
+    /// Where the data is kept and under which name; `None` if it is not to be.
+    async fn place(&self) -> Result<Option<(Store, String)>, RehearseError> {
+        let is_empty = self.wish.restore.is_empty() && self.wish.tables.is_empty();
+        if is_empty || !self.options.cache {
+            return Ok(None);
+        }
+        let identity = match self.chosen.identity() {
+            Ok(identity) => identity,
+            Err(reason) => {
+                if store::is_large(self.wish) {
+                    self.events.note(format!("the data is made anew for each rehearsal, since {reason}"));
+                }
+                return Ok(None);
+            }
+        };
+        let (server, wish) = (self.scenario.server.clone(), self.wish.clone());
+        // Dumps may have to be read, and a file system to be made.
+        let find = tokio::task::spawn_blocking(move || {
+            let (store, lacking) = Store::for_wish(&wish)?;
+            Ok((Store::digest(&identity, &server, &wish)?, store, lacking))
+        });
+        let found: Result<_, store::StoreError> =
+            find.await.map_err(|error| RehearseError::Untrusted(error.to_string()))?;
+        let (digest, store, lacking) = found?;
+        if let Some(reason) = lacking {
+            tracing::debug!(%reason, "large data is copied for each rehearsal");
+        }
+        Ok(Some((store, digest)))
+    }
+
+    fn is_worth_keeping(&self) -> bool {
+        store::is_large(self.wish)
+    }
+
+    async fn locked(&self, store: &Store, digest: &str) -> Result<Lock, RehearseError> {
+        let waiting = || {
+            self.events.note("waited for another run that was making the same data");
+            self.events.send(Event::Filling {
+                what: "waiting for a run that makes the same data".into(),
+                done: 0,
+                total: 1,
+            });
+        };
+        until_cancelled(self.cancel, async { Ok(store.lock(digest, waiting).await?) }).await
+    }
+
+    /// A server that was filled and is gone with its data after the run.
+    async fn unkept(&self) -> Result<Server, RehearseError> {
+        let (server, prepared, filled) = self.filled(&cache_folder(), self.options.keep).await?;
+        self.tell(prepared, Cache::Off, None, filled);
+        Ok(server)
+    }
+
+    /// A server on a clone of data that is made and kept now.
+    async fn kept(&self, store: &Store, digest: &str) -> Result<Server, RehearseError> {
+        let lock = self.locked(store, digest).await?;
+        // Perhaps it was waited for.
+        if let Some(entry) = store.get(digest) {
+            return self.cloned(store, &entry, Cache::Hit).await;
+        }
+        match self.made(store, digest, &lock).await? {
+            Made::Entry(entry) => self.cloned(store, &entry, Cache::Miss).await,
+            Made::Unkept(server, reason) => {
+                self.events.note(format!("the data is made anew for each rehearsal, since {reason}"));
+                Ok(*server)
+            }
+        }
+    }
+
+    /// Makes an entry, while its lock is held.
+    async fn made(&self, store: &Store, digest: &str, _lock: &Lock) -> Result<Made, RehearseError> {
+        let making = store.begin()?;
+        let (server, prepared, filling) = self.filled(&store.root, false).await?;
+        if let Err(reason) = server.data_is_within_reach().await {
+            self.tell(prepared, Cache::Off, None, filling);
+            return Ok(Made::Unkept(Box::new(server), reason));
+        }
+        let facts = server.facts().await?;
+        let mut about = store::about(self.scenario, facts, prepared, filling.elapsed().into());
+        // Stopped to the end, whoever cancels: half of a stop is the one thing that could not be told from a whole one.
+        about.inside = server.give_up_data(&making.data()).await?;
+        let entry = making.finish(store, digest, about)?;
+        for removed in store::keep_within_limit(&entry)? {
+            self.events.note(format!(
+                "removed the prepared snapshot {} ({}): it was the least recently used, and all are more than {}",
+                removed.short(),
+                removed.about.title,
+                store::LIMIT_VARIABLE
+            ));
+        }
+        if self.cancel.is_cancelled() {
+            return Err(RehearseError::Interrupted);
+        }
+        Ok(Made::Entry(Box::new(entry)))
+    }
+
+    /// A server on a clone of an entry, which is locked.
+    async fn cloned(&self, store: &Store, entry: &Entry, cache: Cache) -> Result<Server, RehearseError> {
+        let began = if cache == Cache::Hit { self.began } else { Instant::now() };
+        let data = entry.data();
+        let start = Start { root: &store.root, data: Some(&data), kept: self.options.keep };
+        let server = self.started(start).await.map_err(|error| match error {
+            RehearseError::Server(source) => RehearseError::Prepared { snapshot: entry.short().to_owned(), source },
+            other => other,
+        })?;
+        let facts = server.facts().await?;
+        let cloned = server.cloned();
+        let cloning = cloned.map(|(means, _)| store.used(entry, means));
+        if cache == Cache::Hit {
+            self.events.send(Event::Server(facts));
+            let cloning = cloned.map(|(_, took)| took).unwrap_or_default();
+            self.events.send(Event::Ended(Stage::Server, began.elapsed().saturating_sub(cloning)));
+        }
+        let took = match (cache, cloned) {
+            (Cache::Hit, Some((_, took))) => took,
+            // Filling, stopping and cloning.
+            _ => self.began.elapsed(),
+        };
+        let prepared = entry.about.prepared.clone();
+        for note in &prepared.notes {
+            self.events.note(note);
+        }
+        self.events.send(Event::Snapshot(snapshot_facts(prepared, cache, cloning, took)));
+        self.events.send(Event::Ended(Stage::Snapshot, took));
+        Ok(server)
+    }
+
+    async fn started(&self, start: Start<'_>) -> Result<Server, RehearseError> {
+        let starting = Box::pin(async { Ok(self.chosen.start(start).await?) });
+        let server = until_cancelled(self.cancel, starting).await;
+        if matches!(server, Err(RehearseError::Interrupted)) {
+            container::remove_own().await;
+        }
+        server
+    }
+
+    /// Restores and grows the data, with the server set for speed until it is done.
+    async fn filled(&self, root: &Path, kept: bool) -> Result<(Server, Prepared, Instant), RehearseError> {
+        let server = self.started(Start { root, data: None, kept }).await?;
+        for note in &server.notes {
+            self.events.note(note);
+        }
+        let result = async {
+            self.events.send(Event::Server(server.facts().await?));
+            self.events.send(Event::Ended(Stage::Server, self.began.elapsed()));
+            let began = Instant::now();
+            self.events.send(Event::Begun(Stage::Snapshot));
+            let prepared = until_cancelled(self.cancel, fill(self.wish, self.events, &server)).await?;
+            // Again, since only now it has the settings that it is measured with.
+            self.events.send(Event::Server(server.facts().await?));
+            Ok((prepared, began))
+        };
+        let result = while_running(&server, Box::pin(result)).await;
+        match explain_loss(result, &server).await {
+            Ok((prepared, began)) => Ok((server, prepared, began)),
+            Err(error) => {
+                stop(server, self.events).await?;
+                Err(error)
+            }
+        }
+    }
+
+    fn tell(&self, prepared: Prepared, cache: Cache, cloning: Option<Cloning>, began: Instant) {
+        for note in &prepared.notes {
+            self.events.note(note);
+        }
+        self.events.send(Event::Snapshot(snapshot_facts(prepared, cache, cloning, began.elapsed())));
+        self.events.send(Event::Ended(Stage::Snapshot, began.elapsed()));
+    }
+}
+
+/// Restores and grows the data, with the server set for speed until it is done.
+async fn fill(wish: &SnapshotWish, events: &Events, server: &Server) -> Result<Prepared, RehearseError> {
+    server.begin_filling().await?;
+    let listen = |progress: Progress<'_>| events.send(filling(progress));
+    let prepared = snapshot::prepare(&server.access(server.database()), wish, server, &listen).await?;
+    server.end_filling().await?;
+    Ok(prepared)
+}
+
+fn filling(progress: Progress<'_>) -> Event {
+    match progress {
+        Progress::Bytes { file, done, total } => Event::Filling {
+            what: format!(
+                "restoring {}",
+                if total.is_some() { Path::new(file.file_name().unwrap_or_default()) } else { file }.display()
+            ),
+            done,
+            total,
+        },
+        Progress::Rows { table, done, total } => {
+            Event::Filling { what: format!("growing {table}"), done, total: Some(total) }
+        }
+    }
+}
+
+fn snapshot_facts(prepared: Prepared, cache: Cache, cloning: Option<Cloning>, took: Duration) -> SnapshotFacts {
+    let Prepared { origin, tables, notes: _ } = prepared;
+    SnapshotFacts { origin, cache, cloning, duration_ms: took.into(), tables }
+}
+
+fn scaled(wish: &SnapshotWish, scale: Option<f64>) -> SnapshotWish {
+    let mut wish = wish.clone();
+    if let Some(scale) = scale {
+        for table in &mut wish.tables {
+            #[expect(
+                clippy::cast_possible_truncation,
+                clippy::cast_sign_loss,
+                reason = "a number of rows, times a positive scale"
+            )]
+            let rows = (table.rows as f64 * scale).round() as u64;
+            table.rows = rows;
+        }
+    }
+    wish
+}

@@ -1,0 +1,183 @@
+//! What names a prepared snapshot: the digest of everything that shapes its bytes.
+//!
+//! The wishes are taken apart to the last field, so that a new one cannot be forgotten here.
+
+use std::io;
+use std::path::{Path, PathBuf};
+
+use sha2::{Digest, Sha256};
+
+use super::sums::Sums;
+use crate::scenario::{ColumnWish, ServerWish, SnapshotWish, TableWish};
+
+/// Raised when the same wish makes other rows, or when what is kept of them changes.
+const FORMAT: u64 = 1;
+
+/// The digest of what a scenario wishes on a server of this [identity](crate::server::Chosen::identity): hexadecimal.
+///
+/// # Errors
+/// The dump that could not be read.
+pub(super) fn digest(
+    identity: &str,
+    server: &ServerWish,
+    wish: &SnapshotWish,
+    sums: &mut Sums,
+) -> Result<String, (PathBuf, io::Error)> {
+    let mut recipe = Recipe(Sha256::new());
+    recipe.number(FORMAT);
+    recipe.text(env!("CARGO_PKG_VERSION"));
+    if cfg!(debug_assertions) {
+        // While this program is being worked on, its version says little.
+        recipe.text(&format!("{:?}", std::env::current_exe().and_then(|path| path.metadata()?.modified()).ok()));
+    }
+    recipe.text(identity);
+    // All of them: the data folder keeps the settings that it was measured with, or was made with.
+    let ServerWish { engine, settings, version: _, provider: _, image: _, external: _, command: _ } = server;
+    recipe.text(&engine.to_string());
+    recipe.number(settings.len() as u64);
+    for (name, value) in settings {
+        recipe.text(name);
+        recipe.text(value);
+    }
+    let SnapshotWish { restore, tables, seed } = wish;
+    recipe.number(restore.len() as u64);
+    for dump in restore {
+        // Its name may tell its format.
+        recipe.text(&dump.file_name().unwrap_or_default().to_string_lossy());
+        recipe.text(&sums.of(dump).map_err(|error| (dump.clone(), error))?);
+    }
+    recipe.number(*seed);
+    recipe.number(tables.len() as u64);
+    for TableWish { name, rows, columns, line: _ } in tables {
+        recipe.text(name);
+        recipe.number(*rows);
+        recipe.number(columns.len() as u64);
+        for (name, column) in columns {
+            recipe.text(name);
+            recipe.column(column);
+        }
+    }
+    Ok(recipe.finish())
+}
+
+/// Whether making this data takes so long that it is worth keeping: a second or two make no difference.
+pub(crate) fn is_large(wish: &SnapshotWish) -> bool {
+    const DUMPS: u64 = 1 << 20;
+    const ROWS: u64 = 200_000;
+    dumped(wish) >= DUMPS || grown(wish) >= ROWS
+}
+
+/// About how many bytes the data will have: dumps are text that indexes come to, or compressed; a row is small.
+pub(super) fn estimate(wish: &SnapshotWish) -> u64 {
+    dumped(wish).saturating_mul(3).saturating_add(grown(wish).saturating_mul(150))
+}
+
+fn grown(wish: &SnapshotWish) -> u64 {
+    wish.tables.iter().map(|table| table.rows).fold(0, u64::saturating_add)
+}
+
+fn dumped(wish: &SnapshotWish) -> u64 {
+    wish.restore.iter().map(|dump| size(dump)).sum()
+}
+
+fn size(path: &Path) -> u64 {
+    match std::fs::metadata(path) {
+        Ok(about) if about.is_dir() => {
+            let entries = std::fs::read_dir(path).into_iter().flatten().flatten();
+            entries.map(|entry| size(&entry.path())).sum()
+        }
+        Ok(about) => about.len(),
+        Err(_) => 0,
+    }
+}
+
+/// Each thing with its length or in a fixed one, so that no two lists of things look alike.
+struct Recipe(Sha256);
+
+impl Recipe {
+    fn number(&mut self, number: u64) {
+        self.0.update(number.to_le_bytes());
+    }
+
+    fn text(&mut self, text: &str) {
+        self.number(text.len() as u64);
+        self.0.update(text);
+    }
+
+    fn maybe<T>(&mut self, value: Option<T>, say: impl FnOnce(&mut Self, T)) {
+        self.number(u64::from(value.is_some()));
+        if let Some(value) = value {
+            say(self, value);
+        }
+    }
+
+    fn column(&mut self, column: &ColumnWish) {
+        let ColumnWish { values, null_fraction, distinct, range } = column;
+        self.maybe(values.as_ref(), |recipe, values| {
+            recipe.number(values.len() as u64);
+            for (value, weight) in values {
+                recipe.text(value);
+                recipe.number(weight.to_bits());
+            }
+        });
+        self.maybe(*null_fraction, |recipe, fraction| recipe.number(fraction.to_bits()));
+        self.maybe(*distinct, Self::number);
+        self.maybe(range.as_ref(), |recipe, (low, high)| {
+            recipe.text(low);
+            recipe.text(high);
+        });
+    }
+
+    fn finish(self) -> String {
+        format!("{:x}", self.0.finalize())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+
+    use super::*;
+
+    fn of(server: &ServerWish, wish: &SnapshotWish) -> String {
+        digest("a server", server, wish, &mut Sums::load(PathBuf::from("/nowhere/sums.json"))).unwrap()
+    }
+
+    fn table(rows: u64, line: u32) -> TableWish {
+        TableWish { name: "orders".to_owned(), rows, columns: BTreeMap::new(), line }
+    }
+
+    #[test]
+    fn the_line_of_a_wish_is_nothing_and_every_other_part_of_it_something() {
+        let server = ServerWish::default();
+        let wish = |table: TableWish, seed| SnapshotWish { tables: vec![table], seed, ..SnapshotWish::default() };
+        let one = of(&server, &wish(table(100, 7), 1));
+        assert_eq!(one, of(&server, &wish(table(100, 8), 1)));
+        let column = |name: &str| {
+            let columns =
+                BTreeMap::from([(name.to_owned(), ColumnWish { distinct: Some(2), ..ColumnWish::default() })]);
+            TableWish { columns, ..table(100, 7) }
+        };
+        let settings = BTreeMap::from([("wal_level".to_owned(), "logical".to_owned())]);
+        let others = [
+            of(&server, &wish(table(101, 7), 1)),
+            of(&server, &wish(table(100, 7), 2)),
+            of(&server, &wish(column("a"), 1)),
+            of(&server, &wish(column("b"), 1)),
+            of(&ServerWish { settings, ..ServerWish::default() }, &wish(table(100, 7), 1)),
+        ];
+        let all: std::collections::BTreeSet<&String> = others.iter().chain([&one]).collect();
+        assert_eq!(all.len(), 6);
+    }
+
+    #[test]
+    fn a_dump_is_known_by_what_it_holds() {
+        let folder = tempfile::tempdir().unwrap();
+        let dump = folder.path().join("shop.sql");
+        let wish = SnapshotWish { restore: vec![dump.clone()], ..SnapshotWish::default() };
+        std::fs::write(&dump, "SELECT 1;").unwrap();
+        let before = of(&ServerWish::default(), &wish);
+        std::fs::write(&dump, "SELECT 2;").unwrap();
+        assert_ne!(before, of(&ServerWish::default(), &wish));
+    }
+}
