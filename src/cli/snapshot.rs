@@ -135,7 +135,7 @@ fn list(printer: &Printer) {
         let cells = [megabytes(about.bytes), ago(entry.used), Millis(took).to_string(), server, about.title.clone()];
         std::iter::once(entry.short().to_owned()).chain(cells).collect::<Vec<_>>()
     });
-    let mut table = Table::from_iter(std::iter::once(head.to_vec()).chain(rows));
+    let mut table = std::iter::once(head.to_vec()).chain(rows).collect::<Table>();
     printer.result(&table.with(Style::blank()).to_string());
     let total: u64 = entries.iter().map(|entry| entry.about.bytes).sum();
     printer.status(&format!("{} in all; {} sets a limit", megabytes(total), store::LIMIT_VARIABLE));

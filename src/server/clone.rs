@@ -75,13 +75,13 @@ mod tests {
         let root = tempfile::tempdir().unwrap();
         let (from, to) = (root.path().join("from"), root.path().join("to"));
         fs::create_dir_all(from.join("base/1")).unwrap();
-        fs::write(from.join("base/1/2619"), [7; 20_000]).unwrap();
+        fs::write(from.join("base/1/2619"), [7; 9000]).unwrap();
         fs::write(from.join("empty"), []).unwrap();
         fs::set_permissions(from.join("empty"), fs::Permissions::from_mode(0o600)).unwrap();
         fs::set_permissions(from.join("base"), fs::Permissions::from_mode(0o500)).unwrap();
         let means = clone_folder(&from, &to).unwrap();
         assert_eq!(means == Means::Reflink, is_reflinked(root.path()));
-        assert_eq!(fs::read(to.join("base/1/2619")).unwrap(), [7; 20_000]);
+        assert_eq!(fs::read(to.join("base/1/2619")).unwrap(), [7; 9000]);
         let mode = |path: &str| fs::metadata(to.join(path)).unwrap().permissions().mode() & 0o777;
         assert_eq!((mode("empty"), mode("base")), (0o600, 0o500));
     }

@@ -93,17 +93,15 @@ pub(super) async fn choose(wish: &ServerWish) -> Result<Choice, ServerError> {
         None => format!("{}:{}", official(wish.engine), version(&docker, wish).await),
     };
     let id_of = async || docker.inspect_image(&image).await.ok().map(|about| about.id.unwrap_or_default());
-    let id = match id_of().await {
-        Some(id) => id,
-        None => {
-            let (name, tag) = split_tag(&image);
-            let request = GenericImage::new(name.to_owned(), tag.to_owned()).pull_image();
-            let _pulled = request
-                .await
-                .map_err(|error| ServerError::NoImage { image: image.clone(), reason: error.to_string() })?;
-            id_of().await.unwrap_or_default()
-        }
-    };
+    let mut id = id_of().await;
+    if id.is_none() {
+        let (name, tag) = split_tag(&image);
+        let request = GenericImage::new(name.to_owned(), tag.to_owned()).pull_image();
+        let _pulled =
+            request.await.map_err(|error| ServerError::NoImage { image: image.clone(), reason: error.to_string() })?;
+        id = id_of().await;
+    }
+    let id = id.unwrap_or_default();
     let out_of_reach = data::out_of_reach(&docker).await;
     Ok(Choice { image, id, out_of_reach })
 }

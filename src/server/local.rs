@@ -77,13 +77,12 @@ impl LocalServer {
         let (installation, user) = (installation.clone(), user.as_ref());
         let folders = Folders::create(start.root, user, start.kept)?;
         let data = folders.home.join("data");
-        let cloned = match start.data {
-            Some(kept) => Some(folders.clone_data(&kept.path).await?),
-            None => {
-                let template = template::template(&installation, user, wish).await?;
-                clone_folder(&template, &data)?;
-                None
-            }
+        let cloned = if let Some(kept) = start.data {
+            Some(folders.clone_data(&kept.path).await?)
+        } else {
+            let template = template::template(&installation, user, wish).await?;
+            clone_folder(&template, &data)?;
+            None
         };
         let began = Instant::now();
         let log_path = folders.home.join("log");

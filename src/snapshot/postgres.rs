@@ -5,6 +5,7 @@ pub mod facts;
 pub mod grow;
 pub mod restore;
 
+use tokio_postgres::error::SqlState;
 use tokio_postgres::{Config, NoTls};
 
 use super::{Listen, Prepared, SnapshotError, origin};
@@ -31,10 +32,24 @@ impl PostgresError {
     /// Whether it is the scenario (or a file that it names) that has to be changed, and not the machine.
     pub fn is_the_scenarios(&self) -> bool {
         match self {
-            Self::Restore(error) => error.is_the_scenarios(),
-            Self::Grow(error) => !matches!(error, GrowError::Read { .. } | GrowError::Garbled { .. }),
+Self::Restore(error) => error.is_the_scenarios(),
+            Self::Grow(error) => {
+                !matches!(error, GrowError::Read { .. } | GrowError::Garbled { .. }) && !self.is_disk_full()
+            }
             Self::Server(_) => false,
         }
+    }
+
+    /// Whether the server's disk is full.
+    fn is_disk_full(&self) -> bool {
+        let mut cause: Option<&(dyn std::error::Error + 'static)> = Some(self);
+        std::iter::from_fn(|| {
+            let error = cause?;
+            cause = error.source();
+            Some(error)
+        })
+        .filter_map(|error| error.downcast_ref::<tokio_postgres::Error>())
+        .any(|error| error.code() == Some(&SqlState::DISK_FULL))
     }
 }
 

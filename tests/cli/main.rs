@@ -16,6 +16,7 @@ mod loss;
 mod names;
 mod outputs;
 mod passes;
+mod prepared;
 mod process;
 mod providers;
 mod remote;

@@ -5,6 +5,7 @@
 //! marked to go with its mount, so a mount is all there is to undo.
 
 use std::fs::{self, File};
+use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
@@ -94,7 +95,6 @@ pub(crate) fn possible() -> Result<(), String> {
 
 /// Whether something is mounted on a folder: it is then on another device than the one that it is in.
 pub(crate) fn is_mounted(folder: &Path) -> bool {
-    use std::os::unix::fs::MetadataExt;
     let device = |path: &Path| fs::metadata(path).map(|about| about.dev()).ok();
     match (device(folder), folder.parent().and_then(device)) {
         (Some(inside), Some(outside)) => inside != outside,
@@ -151,7 +151,6 @@ fn mount(file: &Path, folder: &Path) -> Result<(), String> {
     let _ = run("losetup", &["--detach".as_ref(), device.as_ref()]);
     mounted?;
     // Those that servers run as must come through to the folders that are theirs.
-    use std::os::unix::fs::PermissionsExt;
     let open = fs::set_permissions(folder, fs::Permissions::from_mode(0o755));
     open.map_err(|error| format!("{}: {error}", folder.display()))
 }
