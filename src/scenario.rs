@@ -170,6 +170,13 @@ pub struct SnapshotWish {
     pub seed: u64,
 }
 
+impl SnapshotWish {
+    /// Whether there is no data to make.
+    pub fn is_empty(&self) -> bool {
+        self.restore.is_empty() && self.after.is_empty() && self.tables.is_empty()
+    }
+}
+
 impl Default for SnapshotWish {
     fn default() -> Self {
         Self { restore: Vec::new(), after: Vec::new(), tables: Vec::new(), seed: DEFAULT_SEED }

@@ -341,7 +341,7 @@ impl Server {
 
 /// A folder for files of this process, which a sweep removes if nobody else does.
 pub(crate) fn scratch_folder() -> Result<tempfile::TempDir, ServerError> {
-    let root = local::servers_folder();
+    let root = local::servers_folder(&owner::cache_folder());
     std::fs::create_dir_all(&root).map_err(ServerError::file(&root))?;
     let prefix = format!("{}-dump-", std::process::id());
     tempfile::Builder::new().prefix(&prefix).tempdir_in(&root).map_err(ServerError::file(&root))

@@ -35,7 +35,10 @@ median() { sort -g | awk '{ all[NR] = $1 } END { print all[int((NR + 1) / 2)] }'
 # scenario NAME ENGINE DATA COMMAND: prints the path of a scenario with this in its [snapshot], migrated by COMMAND.
 scenario() {
     mkdir -p "$work/$1"
-    printf 'title = "%s"\nengine = "%s"\n[snapshot]\n%s\n[migrations]\ntimeout = "1h"\n[migrations.tool.command]\ncommand = %s\n' \
+    # A dump must be of the release that pg_dump here knows.
+    local server=
+    [[ $2 != postgres ]] || server="[server]\nversion = \"$(pg_dump --version | grep -o '[0-9]*' | head -n 1)\"\n"
+    printf 'title = "%s"\nengine = "%s"\n'"$server"'[snapshot]\n%s\n[migrations]\ntimeout = "1h"\n[migrations.tool.command]\ncommand = %s\n' \
         "$1" "$2" "$3" "$(python3 -c 'import json, sys; print(json.dumps(sys.argv[1]))' "$4")" >"$work/$1/scenario.toml"
     echo "$work/$1/scenario.toml"
 }
@@ -89,7 +92,7 @@ make() {
     else
         table='CREATE TABLE orders (id bigint PRIMARY KEY, customer int, status varchar(20), note varchar(120), at datetime, KEY (customer));'
         # shellcheck disable=SC2016 # the tool's shell has the variables
-        command='mariadb-dump -u"$MYSQL_USER" --protocol=tcp -h "$MYSQL_HOST" -P "$MYSQL_TCP_PORT" --no-tablespaces --result-file='"$4 rehearsal orders"
+        command='mariadb-dump -u"$MYSQL_USER" --protocol=tcp -h "$MYSQL_HOST" -P "$MYSQL_TCP_PORT" --skip-lock-tables --no-tablespaces --result-file='"$4 rehearsal orders"
     fi
     echo "$table" >"$work/schema.sql"
     rehearse "$(scenario make "$1" "restore = \"$work/schema.sql\"
@@ -100,7 +103,7 @@ rows = $3" "$command")" "$2" --no-cache
 
 for kind in "${kinds[@]}"; do
     engine=${kind%-*} provider=${kind#*-}
-    rows=$(python3 -c "print(int({'postgres': 9_000_000}.get('$engine', 4_000_000) * $scale))")
+    rows=$(python3 -c "print(int({'postgres': 9_000_000}.get('$engine', 8_000_000) * $scale))")
     for size in large small; do
         dump=$work/$engine-$size.dump
         [[ $size == large ]] || rows=$((rows / 50))

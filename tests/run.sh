@@ -79,6 +79,7 @@ missing_packages() {
     has cc || printf '%s\n' gcc libc6-dev
     for tool in jq openssl zstd; do has "$tool" || echo "$tool"; done
     has mydumper || echo mydumper
+    has mkfs.xfs || echo xfsprogs
     has_postgres || echo postgresql
     has_mariadb || echo mariadb-server
     venv_is_ready || python3 -c 'import ensurepip, venv' 2>/dev/null || printf '%s\n' python3 python3-venv

@@ -12,7 +12,7 @@ use crate::scenario::{Scenario, SnapshotWish};
 use crate::server::owner::cache_folder;
 use crate::server::{Chosen, Server, Start, container};
 use crate::snapshot::store::lock::Lock;
-use crate::snapshot::store::{self, Entry, Store};
+use crate::snapshot::store::{self, Entry, Store, StoreError};
 use crate::snapshot::{self, Prepared, Progress};
 
 /// Starts a server and sees to its data.
@@ -51,7 +51,7 @@ pub(super) async fn prepared(
     let chosen = Chosen::choose(&scenario.server, options.provider).await?;
     let wish = scaled(&scenario.snapshot, options.rows_scale);
     let stage = Readying { scenario, options, events, cancel, chosen: &chosen, wish: &wish, began };
-    if wish.restore.is_empty() && wish.tables.is_empty() {
+    if wish.is_empty() {
         return Err(RehearseError::NothingToPrepare(
             "the scenario has no data: neither `restore` nor a table".to_owned(),
         ));
@@ -59,7 +59,7 @@ pub(super) async fn prepared(
     let (store, digest) = match (stage.place().await?, chosen.identity()) {
         (Some(place), _) => place,
         (None, reason) => {
-            let reason = reason.err().unwrap_or("what it restores is not the same each time");
+            let reason = reason.err().unwrap_or("a program writes a dump that has no `sha256`");
             return Err(RehearseError::NothingToPrepare(format!("its data cannot be kept: {reason}")));
         }
     };
@@ -97,7 +97,7 @@ enum Made {
 impl Readying<'_> {
     /// Where the data is kept and under which name; `None` if it is not to be.
     async fn place(&self) -> Result<Option<(Store, String)>, RehearseError> {
-        let is_empty = self.wish.restore.is_empty() && self.wish.tables.is_empty();
+        let is_empty = self.wish.is_empty();
         if is_empty || !self.options.cache {
             return Ok(None);
         }
@@ -113,16 +113,16 @@ impl Readying<'_> {
         let (server, wish) = (self.scenario.server.clone(), self.wish.clone());
         // Dumps may have to be read, and a file system to be made.
         let find = tokio::task::spawn_blocking(move || {
-            let (store, lacking) = Store::for_wish(&wish)?;
-            Ok((Store::digest(&identity, &server, &wish)?, store, lacking))
+            let Some(digest) = Store::digest(&identity, &server, &wish)? else { return Ok(None) };
+            Ok(Some((Store::for_wish(&wish)?.having(&digest), digest)))
         });
-        let found: Result<_, store::StoreError> =
-            find.await.map_err(|error| RehearseError::Untrusted(error.to_string()))?;
-        let (digest, store, lacking) = found?;
-        if let Some(reason) = lacking {
-            tracing::debug!(%reason, "large data is copied for each rehearsal");
+        let found: Result<_, StoreError> = find.await.map_err(|error| RehearseError::Untrusted(error.to_string()))?;
+        let found = found?;
+        if found.is_none() {
+            self.events
+                .note("the data is made anew for each rehearsal, since a program writes a dump that has no `sha256`");
         }
-        Ok(Some((store, digest)))
+        Ok(found)
     }
 
     fn is_worth_keeping(&self) -> bool {
@@ -135,7 +135,7 @@ impl Readying<'_> {
             self.events.send(Event::Filling {
                 what: "waiting for a run that makes the same data".into(),
                 done: 0,
-                total: 1,
+                total: None,
             });
         };
         until_cancelled(self.cancel, async { Ok(store.lock(digest, waiting).await?) }).await

@@ -32,7 +32,7 @@ impl PostgresError {
     /// Whether it is the scenario (or a file that it names) that has to be changed, and not the machine.
     pub fn is_the_scenarios(&self) -> bool {
         match self {
-Self::Restore(error) => error.is_the_scenarios(),
+            Self::Restore(error) => error.is_the_scenarios(),
             Self::Grow(error) => {
                 !matches!(error, GrowError::Read { .. } | GrowError::Garbled { .. }) && !self.is_disk_full()
             }

@@ -156,25 +156,44 @@ impl Making {
 }
 
 impl Store {
-    /// The store for data of about this size: the best there is here, and why it is not a better one.
-    pub(crate) fn for_wish(wish: &SnapshotWish) -> Result<(Self, Option<String>), StoreError> {
+    /// The store for data of about this size: the best there is here. A volume is made for large data, and then used for
+    /// all.
+    pub(crate) fn for_wish(wish: &SnapshotWish) -> Result<Self, StoreError> {
         let root = cache_folder();
-        fs::create_dir_all(root.join("snapshots")).map_err(StoreError::file(&root))?;
-        if digest::estimate(wish) < LARGE || is_reflinked(&root) {
-            return Ok((Self { root, is_volume: false }, None));
+        Self::at(root.clone(), false)?;
+        if is_reflinked(&root) {
+            return Self::at(root, false);
         }
-        match volume::open() {
-            Ok(root) => {
-                let snapshots = root.join("snapshots");
-                fs::create_dir_all(&snapshots).map_err(StoreError::file(&snapshots))?;
-                Ok((Self { root, is_volume: true }, None))
-            }
-            Err(reason) => Ok((Self { root, is_volume: false }, Some(reason))),
-        }
+        let volume = if digest::estimate(wish) < LARGE {
+            volume::open_if_made()
+        } else {
+            let opened = volume::open();
+            opened.inspect_err(|reason| tracing::debug!(%reason, "large data is copied for each rehearsal")).ok()
+        };
+        volume.map_or_else(|| Self::at(root, false), |volume| Self::at(volume, true))
     }
 
-    /// The digest of a wish. Reads the dumps that are not remembered.
-    pub(crate) fn digest(identity: &str, server: &ServerWish, wish: &SnapshotWish) -> Result<String, StoreError> {
+    fn at(root: PathBuf, is_volume: bool) -> Result<Self, StoreError> {
+        let snapshots = root.join("snapshots");
+        fs::create_dir_all(&snapshots).map_err(StoreError::file(&snapshots))?;
+        Ok(Self { root, is_volume })
+    }
+
+    /// The store that has the entry of a digest: this one, or another of this machine.
+    pub(crate) fn having(self, digest: &str) -> Self {
+        if self.get(digest).is_some() || !self.is_volume {
+            return self;
+        }
+        let other = Self { root: cache_folder(), is_volume: false };
+        if other.get(digest).is_some() { other } else { self }
+    }
+
+    /// The digest of a wish, if there is one. Reads the dumps that are not remembered.
+    pub(crate) fn digest(
+        identity: &str,
+        server: &ServerWish,
+        wish: &SnapshotWish,
+    ) -> Result<Option<String>, StoreError> {
         let mut sums = Sums::load(cache_folder().join("snapshots").join("sums.json"));
         let digest = digest::digest(identity, server, wish, &mut sums);
         sums.save();

@@ -257,6 +257,10 @@ impl Drop for Sandbox {
         for mysqld in self.mysqlds() {
             process::signal(mysqld, nix::sys::signal::Signal::SIGKILL);
         }
+        // Large data has a file system of its own, if the machine lets us.
+        if self.path("cache/volume.xfs").exists() {
+            let _ = Command::new("umount").arg("--lazy").arg(self.path("cache/volume")).stderr(Stdio::null()).status();
+        }
     }
 }
 

@@ -25,7 +25,7 @@ const FLUSHING: [(&str, &str); 4] = [
 const FEW: u64 = 32;
 /// How long the server may take to write the pages of its buffer pool.
 const FLUSH_LIMIT: Duration = Duration::from_secs(120);
-/// The smallest redo log that both engines allow, in bytes.
+/// The smallest redo log that MySQL allows, in bytes.
 const SMALL_LOG: &str = "8388608";
 /// How long it may take to become that small.
 const SHRINK_LIMIT: Duration = Duration::from_secs(10);
@@ -67,8 +67,10 @@ pub(in crate::server) async fn end(connection: &mut Conn, wish: &ServerWish) -> 
 pub(in crate::server) async fn shrink(connection: &mut Conn, engine: Engine) -> Result<(), ServerError> {
     set(connection, "innodb_buffer_pool_dump_at_shutdown", "OFF").await?;
     if engine == Engine::Mariadb {
-        // Since 10.9 (MariaDB documentation, "innodb_log_file_size"); the statement ends when it is done.
-        if let Err(error) = set(connection, "innodb_log_file_size", SMALL_LOG).await {
+        // Since 10.9 (MariaDB documentation, "innodb_log_file_size"), and not below the buffer; the statement ends when it
+        // is done.
+        let size = format!("GREATEST({SMALL_LOG}, @@GLOBAL.innodb_log_buffer_size)");
+        if let Err(error) = set(connection, "innodb_log_file_size", &size).await {
             tracing::debug!(%error, "the redo log stays as large as it is");
         }
         return Ok(());

@@ -7,13 +7,16 @@ use std::path::{Path, PathBuf};
 
 use sha2::{Digest, Sha256};
 
+use super::LARGE;
 use super::sums::Sums;
-use crate::scenario::{ColumnWish, ServerWish, SnapshotWish, TableWish};
+use crate::scenario::{ColumnWish, Dump, DumpSource, ServerWish, SnapshotWish, TableWish};
 
 /// Raised when the same wish makes other rows, or when what is kept of them changes.
 const FORMAT: u64 = 1;
 
 /// The digest of what a scenario wishes on a server of this [identity](crate::server::Chosen::identity): hexadecimal.
+///
+/// `None` where a program writes a dump and nobody says what its sum must be: it need not be the same each time.
 ///
 /// # Errors
 /// The dump that could not be read.
@@ -22,7 +25,7 @@ pub(super) fn digest(
     server: &ServerWish,
     wish: &SnapshotWish,
     sums: &mut Sums,
-) -> Result<String, (PathBuf, io::Error)> {
+) -> Result<Option<String>, (PathBuf, io::Error)> {
     let mut recipe = Recipe(Sha256::new());
     recipe.number(FORMAT);
     recipe.text(env!("CARGO_PKG_VERSION"));
@@ -39,12 +42,21 @@ pub(super) fn digest(
         recipe.text(name);
         recipe.text(value);
     }
-    let SnapshotWish { restore, tables, seed } = wish;
+    let SnapshotWish { restore, after, tables, seed } = wish;
     recipe.number(restore.len() as u64);
-    for dump in restore {
-        // Its name may tell its format.
-        recipe.text(&dump.file_name().unwrap_or_default().to_string_lossy());
-        recipe.text(&sums.of(dump).map_err(|error| (dump.clone(), error))?);
+    for Dump { from, sha256 } in restore {
+        match (from, sha256) {
+            (DumpSource::File(path), sum) => {
+                recipe.file(path, sums)?;
+                recipe.maybe(sum.as_ref(), |recipe, sum| recipe.text(sum));
+            }
+            (DumpSource::Command { command: _, folder: _ }, Some(sum)) => recipe.text(sum),
+            (DumpSource::Command { .. }, None) => return Ok(None),
+        }
+    }
+    recipe.number(after.len() as u64);
+    for script in after {
+        recipe.file(script, sums)?;
     }
     recipe.number(*seed);
     recipe.number(tables.len() as u64);
@@ -57,7 +69,7 @@ pub(super) fn digest(
             recipe.column(column);
         }
     }
-    Ok(recipe.finish())
+    Ok(Some(recipe.finish()))
 }
 
 /// Whether making this data takes so long that it is worth keeping: a second or two make no difference.
@@ -77,7 +89,12 @@ fn grown(wish: &SnapshotWish) -> u64 {
 }
 
 fn dumped(wish: &SnapshotWish) -> u64 {
-    wish.restore.iter().map(|dump| size(dump)).sum()
+    let size_of = |dump: &Dump| match &dump.from {
+        DumpSource::File(path) => size(path),
+        // What a program brings from elsewhere is hardly small.
+        DumpSource::Command { .. } => LARGE,
+    };
+    wish.restore.iter().map(size_of).fold(0, u64::saturating_add)
 }
 
 fn size(path: &Path) -> u64 {
@@ -102,6 +119,13 @@ impl Recipe {
     fn text(&mut self, text: &str) {
         self.number(text.len() as u64);
         self.0.update(text);
+    }
+
+    fn file(&mut self, path: &Path, sums: &mut Sums) -> Result<(), (PathBuf, io::Error)> {
+        // Its name may tell its format.
+        self.text(&path.file_name().unwrap_or_default().to_string_lossy());
+        self.text(&sums.of(path).map_err(|error| (path.to_path_buf(), error))?);
+        Ok(())
     }
 
     fn maybe<T>(&mut self, value: Option<T>, say: impl FnOnce(&mut Self, T)) {
@@ -140,7 +164,9 @@ mod tests {
     use super::*;
 
     fn of(server: &ServerWish, wish: &SnapshotWish) -> String {
-        digest("a server", server, wish, &mut Sums::load(PathBuf::from("/nowhere/sums.json"))).unwrap()
+        digest("a server", server, wish, &mut Sums::load(PathBuf::from("/nowhere/sums.json")))
+            .unwrap()
+            .expect("it is known")
     }
 
     fn table(rows: u64, line: u32) -> TableWish {
@@ -171,10 +197,23 @@ mod tests {
     }
 
     #[test]
+    fn what_a_program_writes_is_known_by_its_sum_alone() {
+        let from = DumpSource::Command { command: "cat shop.sql".to_owned(), folder: PathBuf::from(".") };
+        let of = |sha256: Option<String>| {
+            let restore = vec![Dump { from: from.clone(), sha256 }];
+            let wish = SnapshotWish { restore, ..SnapshotWish::default() };
+            digest("a server", &ServerWish::default(), &wish, &mut Sums::load(PathBuf::new())).unwrap()
+        };
+        assert_eq!(of(None), None);
+        assert!(of(Some("a".to_owned())).is_some());
+        assert_ne!(of(Some("a".to_owned())), of(Some("b".to_owned())));
+    }
+
+    #[test]
     fn a_dump_is_known_by_what_it_holds() {
         let folder = tempfile::tempdir().unwrap();
         let dump = folder.path().join("shop.sql");
-        let wish = SnapshotWish { restore: vec![dump.clone()], ..SnapshotWish::default() };
+        let wish = SnapshotWish { restore: vec![dump.clone().into()], ..SnapshotWish::default() };
         std::fs::write(&dump, "SELECT 1;").unwrap();
         let before = of(&ServerWish::default(), &wish);
         std::fs::write(&dump, "SELECT 2;").unwrap();
