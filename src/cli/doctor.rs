@@ -32,7 +32,9 @@ pub(super) async fn doctor(printer: &Printer) -> ExitStatus {
         (false, true) => "auto takes local binaries",
         (false, false) => "no scratch server can be started here: install a database server, or start Docker",
     };
-    printer.result(&format!("prepared snapshots: {}", store::describe()));
+    if container || local {
+        printer.result(&format!("prepared snapshots: {}", store::describe()));
+    }
     printer.result(auto);
     if container || local { ExitStatus::Pass } else { ExitStatus::Environment }
 }

@@ -215,7 +215,8 @@ fn doctor_says_what_can_be_used_and_why_not() {
     assert!(
         both.contains("local: usable\n  PostgreSQL ")
             && both.contains("\n  MariaDB    10.11.")
-            && both.contains("container: usable, Docker engine "),
+            && both.contains("container: usable, Docker engine ")
+            && both.contains("\nprepared snapshots: "),
         "{both}"
     );
     let mut neither = sandbox.command(&["doctor"]);
