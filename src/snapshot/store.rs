@@ -1,8 +1,8 @@
 //! Prepared snapshots: data folders that were filled once, kept, and cloned for every rehearsal that wishes the same data.
 //!
-//! An entry is a folder named by its [digest](digest), `data` and `entry.json` in it; the latter is written last, so a
+//! An entry is a folder named by its digest, `data` and `entry.json` in it; the latter is written last, so a
 //! folder without it is none. Entries are below the cache folder, or, where large ones would have to be copied, in a
-//! [volume] that clones by reference.
+//! volume that clones by reference.
 
 mod digest;
 mod limit;
