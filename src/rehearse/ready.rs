@@ -27,14 +27,11 @@ pub(super) async fn server(
     for removed in super::sweep(false).await.0 {
         events.note(format!("removed what a killed run left: {removed}"));
     }
-    let choosing = async { Ok(Chosen::choose(&scenario.server, options.provider).await?) };
-    let chosen = until_cancelled(cancel, choosing).await?;
-    let wish = scaled(&scenario.snapshot, options.rows_scale);
-    let stage = Readying { scenario, options, events, cancel, chosen: &chosen, wish: &wish, began };
+    let stage = Readying::new(scenario, options, events, cancel, began).await?;
     let Some((store, digest)) = stage.place().await? else { return stage.unkept().await };
     match store.get_locked(&digest)? {
         Some((entry, _lock)) => stage.cloned(&store, &entry, Cache::Hit).await,
-        None if stage.is_worth_keeping() => stage.kept(&store, &digest).await,
+        None if store::is_large(&stage.wish) => stage.kept(&store, &digest).await,
         None => stage.unkept().await,
     }
 }
@@ -48,15 +45,13 @@ pub(super) async fn prepared(
 ) -> Result<(Entry, bool), RehearseError> {
     let began = Instant::now();
     events.send(Event::Begun(Stage::Server));
-    let chosen = Chosen::choose(&scenario.server, options.provider).await?;
-    let wish = scaled(&scenario.snapshot, options.rows_scale);
-    let stage = Readying { scenario, options, events, cancel, chosen: &chosen, wish: &wish, began };
-    if wish.is_empty() {
+    let stage = Readying::new(scenario, options, events, cancel, began).await?;
+    if stage.wish.is_empty() {
         return Err(RehearseError::NothingToPrepare(
             "the scenario has no data: neither `restore` nor a table".to_owned(),
         ));
     }
-    let (store, digest) = match (stage.place().await?, chosen.identity()) {
+    let (store, digest) = match (stage.place().await?, stage.chosen.identity()) {
         (Some(place), _) => place,
         (None, reason) => {
             let reason = reason.err().unwrap_or("a program writes a dump that has no `sha256`");
@@ -67,8 +62,7 @@ pub(super) async fn prepared(
     if let Some(entry) = store.get(&digest) {
         return Ok((entry, false));
     }
-    let entry = stage.made(&store, &digest, &lock).await?;
-    match entry {
+    match stage.made(&store, &digest, &lock).await? {
         Made::Entry(entry) => Ok((*entry, true)),
         Made::Unkept(server, reason) => {
             stop(*server, events).await?;
@@ -82,8 +76,8 @@ struct Readying<'a> {
     options: &'a Options,
     events: &'a Events,
     cancel: &'a CancellationToken,
-    chosen: &'a Chosen,
-    wish: &'a SnapshotWish,
+    chosen: Chosen,
+    wish: SnapshotWish,
     began: Instant,
 }
 
@@ -94,17 +88,30 @@ enum Made {
     Unkept(Box<Server>, String),
 }
 
-impl Readying<'_> {
+impl<'a> Readying<'a> {
+    /// Chooses the server, for which an image may have to be pulled.
+    async fn new(
+        scenario: &'a Scenario,
+        options: &'a Options,
+        events: &'a Events,
+        cancel: &'a CancellationToken,
+        began: Instant,
+    ) -> Result<Self, RehearseError> {
+        let choosing = async { Ok(Chosen::choose(&scenario.server, options.provider).await?) };
+        let chosen = until_cancelled(cancel, choosing).await?;
+        let wish = scaled(&scenario.snapshot, options.rows_scale);
+        Ok(Self { scenario, options, events, cancel, chosen, wish, began })
+    }
+
     /// Where the data is kept and under which name; `None` if it is not to be.
     async fn place(&self) -> Result<Option<(Store, String)>, RehearseError> {
-        let is_empty = self.wish.is_empty();
-        if is_empty || !self.options.cache {
+        if self.wish.is_empty() || !self.options.cache {
             return Ok(None);
         }
         let identity = match self.chosen.identity() {
             Ok(identity) => identity,
             Err(reason) => {
-                if store::is_large(self.wish) {
+                if store::is_large(&self.wish) {
                     self.events.note(format!("the data is made anew for each rehearsal, since {reason}"));
                 }
                 return Ok(None);
@@ -125,10 +132,6 @@ impl Readying<'_> {
         Ok(found)
     }
 
-    fn is_worth_keeping(&self) -> bool {
-        store::is_large(self.wish)
-    }
-
     async fn locked(&self, store: &Store, digest: &str) -> Result<Lock, RehearseError> {
         let waiting = || {
             self.events.note("waited for another run that was making the same data");
@@ -144,7 +147,7 @@ impl Readying<'_> {
     /// A server that was filled and is gone with its data after the run.
     async fn unkept(&self) -> Result<Server, RehearseError> {
         let (server, prepared, filled) = self.filled(&cache_folder(), self.options.keep).await?;
-        self.tell(prepared, Cache::Off, None, filled);
+        self.tell_unkept(prepared, filled);
         Ok(server)
     }
 
@@ -166,10 +169,11 @@ impl Readying<'_> {
 
     /// Makes an entry, while its lock is held.
     async fn made(&self, store: &Store, digest: &str, _lock: &Lock) -> Result<Made, RehearseError> {
+        let limit = store::limit()?;
         let making = store.begin()?;
         let (server, prepared, filling) = self.filled(&store.root, false).await?;
         if let Err(reason) = server.data_is_within_reach().await {
-            self.tell(prepared, Cache::Off, None, filling);
+            self.tell_unkept(prepared, filling);
             return Ok(Made::Unkept(Box::new(server), reason));
         }
         let facts = server.facts().await?;
@@ -177,7 +181,7 @@ impl Readying<'_> {
         // Stopped to the end, whoever cancels: half of a stop is the one thing that could not be told from a whole one.
         about.inside = server.give_up_data(&making.data()).await?;
         let entry = making.finish(store, digest, about)?;
-        for removed in store::keep_within_limit(&entry)? {
+        for removed in store::keep_within(limit, &entry)? {
             self.events.note(format!(
                 "removed the prepared snapshot {} ({}): it was the least recently used, and all are more than {}",
                 removed.short(),
@@ -193,7 +197,6 @@ impl Readying<'_> {
 
     /// A server on a clone of an entry, which is locked.
     async fn cloned(&self, store: &Store, entry: &Entry, cache: Cache) -> Result<Server, RehearseError> {
-        let began = if cache == Cache::Hit { self.began } else { Instant::now() };
         let data = entry.data();
         let start = Start { root: &store.root, data: Some(&data), kept: self.options.keep };
         let server = self.started(start).await.map_err(|error| match error {
@@ -204,21 +207,20 @@ impl Readying<'_> {
         let cloned = server.cloned();
         let cloning = cloned.map(|(means, _)| store.used(entry, means));
         if cache == Cache::Hit {
+            // Otherwise they were told of the server that was filled.
+            for note in &server.notes {
+                self.events.note(note);
+            }
             self.events.send(Event::Server(facts));
             let cloning = cloned.map(|(_, took)| took).unwrap_or_default();
-            self.events.send(Event::Ended(Stage::Server, began.elapsed().saturating_sub(cloning)));
+            self.events.send(Event::Ended(Stage::Server, self.began.elapsed().saturating_sub(cloning)));
         }
         let took = match (cache, cloned) {
             (Cache::Hit, Some((_, took))) => took,
             // Filling, stopping and cloning.
             _ => self.began.elapsed(),
         };
-        let prepared = entry.about.prepared.clone();
-        for note in &prepared.notes {
-            self.events.note(note);
-        }
-        self.events.send(Event::Snapshot(snapshot_facts(prepared, cache, cloning, took)));
-        self.events.send(Event::Ended(Stage::Snapshot, took));
+        self.tell(entry.about.prepared.clone(), cache, cloning, took);
         Ok(server)
     }
 
@@ -242,7 +244,7 @@ impl Readying<'_> {
             self.events.send(Event::Ended(Stage::Server, self.began.elapsed()));
             let began = Instant::now();
             self.events.send(Event::Begun(Stage::Snapshot));
-            let prepared = until_cancelled(self.cancel, fill(self.wish, self.events, &server)).await?;
+            let prepared = until_cancelled(self.cancel, fill(&self.wish, self.events, &server)).await?;
             // Again, since only now it has the settings that it is measured with.
             self.events.send(Event::Server(server.facts().await?));
             Ok((prepared, began))
@@ -257,12 +259,18 @@ impl Readying<'_> {
         }
     }
 
-    fn tell(&self, prepared: Prepared, cache: Cache, cloning: Option<Cloning>, began: Instant) {
-        for note in &prepared.notes {
+    fn tell_unkept(&self, prepared: Prepared, began: Instant) {
+        self.tell(prepared, Cache::Off, None, began.elapsed());
+    }
+
+    /// Tells of the data, which ends this stage.
+    fn tell(&self, prepared: Prepared, cache: Cache, cloning: Option<Cloning>, took: Duration) {
+        let Prepared { origin, notes, tables } = prepared;
+        for note in notes {
             self.events.note(note);
         }
-        self.events.send(Event::Snapshot(snapshot_facts(prepared, cache, cloning, began.elapsed())));
-        self.events.send(Event::Ended(Stage::Snapshot, began.elapsed()));
+        self.events.send(Event::Snapshot(SnapshotFacts { origin, cache, cloning, duration_ms: took.into(), tables }));
+        self.events.send(Event::Ended(Stage::Snapshot, took));
     }
 }
 
@@ -289,11 +297,6 @@ fn filling(progress: Progress<'_>) -> Event {
             Event::Filling { what: format!("growing {table}"), done, total: Some(total) }
         }
     }
-}
-
-fn snapshot_facts(prepared: Prepared, cache: Cache, cloning: Option<Cloning>, took: Duration) -> SnapshotFacts {
-    let Prepared { origin, tables, notes: _ } = prepared;
-    SnapshotFacts { origin, cache, cloning, duration_ms: took.into(), tables }
 }
 
 fn scaled(wish: &SnapshotWish, scale: Option<f64>) -> SnapshotWish {

@@ -306,9 +306,13 @@ pub fn describe() -> String {
     }
 }
 
-/// Removes the least recently used entries until all are within the limit, but `but`. Returns those that were removed.
-pub(crate) fn keep_within_limit(but: &Entry) -> Result<Vec<Entry>, StoreError> {
-    let limit = limit::from_environment()?;
+/// How many bytes all entries may take together.
+pub(crate) fn limit() -> Result<u64, StoreError> {
+    limit::from_environment()
+}
+
+/// Removes the least recently used entries until all are within a limit, but `but`. Returns those that were removed.
+pub(crate) fn keep_within(limit: u64, but: &Entry) -> Result<Vec<Entry>, StoreError> {
     let mut removed = Vec::new();
     for entry in limit::beyond(list(), limit, &but.digest) {
         if remove(&entry)? {

@@ -66,6 +66,17 @@ fn a_rehearsal_gets_a_clone_of_what_was_prepared() {
 }
 
 #[test]
+fn how_the_provider_was_chosen_is_told_of_a_clone_as_well() {
+    let sandbox = Sandbox::shop().replacing("scenario.toml", "provider = \"local\"", "provider = \"auto\"");
+    for command in [&PREPARE[..], &["run", "scenario.toml", "--out", "out"]] {
+        ended(sandbox.command(command).env("DOCKER_HOST", "unix:///nonexistent")).expect(0);
+    }
+    assert_eq!(cache(&sandbox), "hit");
+    let notes = sandbox.record()["notes"].to_string();
+    assert!(notes.contains("provider: local, since no Docker engine answers"), "{notes}");
+}
+
+#[test]
 fn a_container_gets_a_clone_too() {
     is_used_again_and_again(&Sandbox::shop().in_container());
 }
