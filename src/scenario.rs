@@ -221,7 +221,9 @@ pub struct TableWish {
     pub rows: u64,
     /// How its columns are to be filled, by column name.
     pub columns: BTreeMap<String, ColumnWish>,
-    /// Where the scenario says so, for errors found only with the schema at hand: its line.
+    /// Where it is said, for errors found only with the schema at hand: the scenario, as [`Scenario::path`] has it.
+    pub file: PathBuf,
+    /// The line of it.
     pub line: u32,
 }
 

@@ -40,6 +40,7 @@ impl Scenario {
             return Err(invalid(problems));
         }
         path.clone_into(&mut scenario.path);
+        scenario.snapshot.tables.iter_mut().for_each(|table| path.clone_into(&mut table.file));
         scenario.folder = folder;
         scenario.digest = format!("{:x}", Sha256::digest(&bytes));
         Ok(scenario)

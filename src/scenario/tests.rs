@@ -291,9 +291,16 @@ fn tables_to_grow_keep_their_order_their_lines_and_the_order_of_their_values() {
                 },
             ),
         ]),
+        file: root.path().join("scenario.toml"),
         line: 22,
     };
-    let lines = TableWish { name: "\"Order Lines\"".to_owned(), rows: 0, columns: BTreeMap::new(), line: 37 };
+    let lines = TableWish {
+        name: "\"Order Lines\"".to_owned(),
+        rows: 0,
+        columns: BTreeMap::new(),
+        file: root.path().join("scenario.toml"),
+        line: 37,
+    };
     assert_eq!(snapshot.tables, [orders, lines]);
 }
 

@@ -29,7 +29,7 @@ async fn checksum(database: &Database, table: &str) -> u64 {
 
 /// A table that shall have so many rows, asked for on line 7 of a scenario.
 pub(crate) fn table(name: &str, rows: u64) -> TableWish {
-    TableWish { name: name.to_owned(), rows, columns: BTreeMap::new(), line: 7 }
+    TableWish { name: name.to_owned(), rows, columns: BTreeMap::new(), file: "shop.toml".into(), line: 7 }
 }
 
 fn with(mut table: TableWish, column: &str, wish: ColumnWish) -> TableWish {
@@ -247,7 +247,7 @@ fn what_cannot_be_made_is_refused_with_its_line_and_what_to_do() {
             (with_value("events", "happened", "2031-01-01"), vec!["no partition for value 2031"]),
         ] {
             let error = grow(&database, wish, 1).await.expect_err(expected[0]).to_string();
-            assert!(error.starts_with("line 7, table "), "{place:?}: {error}");
+            assert!(error.starts_with("shop.toml:7: table "), "{place:?}: {error}");
             for part in expected {
                 assert!(error.contains(part), "{place:?}: `{part}` is not in: {error}");
             }

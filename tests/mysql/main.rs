@@ -14,6 +14,7 @@ mod lab;
 mod measure;
 mod probes;
 mod queries;
+mod references;
 mod restore;
 mod servers;
 mod splitting;

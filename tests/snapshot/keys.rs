@@ -29,7 +29,7 @@ async fn grown(lab: &Lab, seed: u64) -> (Database, Prepared) {
 }
 
 /// Rows of any table that refer to a row that is not there, by foreign key.
-async fn orphans(database: &Database) -> String {
+pub(crate) async fn orphans(database: &Database) -> String {
     database
         .run(
             "

@@ -247,7 +247,7 @@ impl Database {
 
 /// A table that shall have so many rows, asked for on line 7 of a scenario.
 pub(crate) fn table(name: &str, rows: u64) -> TableWish {
-    TableWish { name: name.to_owned(), rows, columns: BTreeMap::new(), line: 7 }
+    TableWish { name: name.to_owned(), rows, columns: BTreeMap::new(), file: "shop.toml".into(), line: 7 }
 }
 
 /// The same table with a word on one of its columns.

@@ -7,6 +7,7 @@ mod forms;
 mod keys;
 mod lab;
 mod mistakes;
+mod references;
 mod refused;
 mod rest;
 mod types;

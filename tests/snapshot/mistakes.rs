@@ -64,7 +64,7 @@ fn what_cannot_be_grown_is_refused_with_its_line_and_advice() {
             let name = format!("{} {:?}", wish.name, wish.columns);
             let error = lab.prepare(&database, &[], vec![wish.clone()], 1).await.expect_err(&name);
             let text = error.to_string();
-            for word in words.iter().copied().chain(["line 7", &*wish.name]) {
+            for word in words.iter().copied().chain(["shop.toml:7: table ", &*wish.name]) {
                 assert!(text.contains(word), "{name}: {word:?} is not in {text:?}");
             }
             assert!(error.is_the_scenarios(), "{name}: {text}");
@@ -81,7 +81,7 @@ fn tables_that_wait_for_each_others_first_row_are_named_together() {
         database.run(SCHEMA).await;
         let error = lab.prepare(&database, &[], vec![table("eggs", 5), table("chicken", 5)], 1).await;
         let text = error.expect_err("neither can begin").to_string();
-        assert!(text.contains("line 7, table eggs: eggs, chicken refer to each other"), "{text}");
+        assert!(text.contains("shop.toml:7: table eggs: eggs, chicken refer to each other"), "{text}");
         let twice = lab.prepare(&database, &[], vec![table("held", 5), table("public.held", 6)], 1).await;
         let text = twice.expect_err("one table has two wishes").to_string();
         assert!(text.contains("named twice"), "{text}");

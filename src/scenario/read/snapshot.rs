@@ -96,6 +96,8 @@ fn grown(table: &mut Table<'_>, first: &mut BTreeMap<String, u32>) -> TableWish 
         name: text,
         rows: table.require("rows", "rows = 5_000_000").and_then(|value| value.whole()).unwrap_or_default(),
         columns: table.named("columns", column),
+        // Not the text's to know: filled in once it is read.
+        file: PathBuf::new(),
         line,
     }
 }

@@ -5,11 +5,12 @@
 //! no divisor in common with `n`, which visits each exactly once and spreads the parents evenly.
 
 use std::collections::HashSet;
-use std::hash::{DefaultHasher, Hasher};
+use std::hash::Hasher;
 use std::sync::Arc;
 
 use rand::RngExt;
 use rand::rngs::ChaCha8Rng;
+use twox_hash::XxHash64;
 
 use super::draw::Draw;
 
@@ -82,9 +83,10 @@ impl Combinations {
     }
 }
 
-/// A number for a row of fields. Two rows with the same one cost a combination, not correctness.
+/// A number for a row of fields: XXH64, which is the same in every version. Two rows with the same one cost a
+/// combination, not correctness.
 pub(crate) fn hash<'a>(fields: impl Iterator<Item = &'a [u8]>) -> u64 {
-    let mut hasher = DefaultHasher::new();
+    let mut hasher = XxHash64::with_seed(0);
     fields.for_each(|field| hasher.write(field));
     hasher.finish()
 }

@@ -87,7 +87,8 @@ async fn grow_all(
     for at in order_of(&tasks)? {
         let task = &tasks[at];
         let rng = generator(seed, &task.table);
-        let plan = plan::plan(conn, &task.table, &task.wish, &task.place, task.add, rng).await?;
+        let mut plan = plan::plan(conn, &task.table, &task.wish, &task.place, task.add, rng).await?;
+        notes.append(&mut plan.notes);
         load::load(conn, &task.table, &task.wish, &task.place, plan, listen).await?;
     }
     Ok(notes)
@@ -120,7 +121,7 @@ async fn task(
     mariadb: bool,
     notes: &mut Vec<String>,
 ) -> Result<Option<Task>, GrowError> {
-    let place = Place { line: wish.line, table: wish.name.clone() };
+    let place = Place::from(wish);
     let table = Table::read(conn, find(wish, relations, &place)?, relations, mariadb).await?;
     if table.rows >= wish.rows {
         if table.rows > wish.rows {
@@ -184,7 +185,7 @@ fn order_of(tasks: &[Task]) -> Result<Vec<usize>, GrowError> {
     };
     order::order(&tasks.iter().map(node).collect::<Vec<_>>()).map_err(|stuck| GrowError::Cycle {
         place: tasks[stuck[0]].place.clone(),
-        tables: stuck.iter().map(|at| tasks[*at].place.table.clone()).collect(),
+        tables: stuck.iter().map(|at| tasks[*at].place.table.to_string()).collect(),
     })
 }
 

@@ -75,7 +75,8 @@ pub async fn grow(
     for at in order_of(&tasks)? {
         let task = &tasks[at];
         let rng = generator(seed, &task.table);
-        let plan = plan::plan(client, &task.table, task.wish, &task.place, task.add, rng).await?;
+        let mut plan = plan::plan(client, &task.table, task.wish, &task.place, task.add, rng).await?;
+        notes.append(&mut plan.notes);
         load::load(config, client, &task.table, task.wish, &task.place, plan, listen).await?;
     }
     Ok(notes)
@@ -88,7 +89,7 @@ async fn tasks_of<'a>(
     relations: &[Relation],
     notes: &mut Vec<String>,
 ) -> Result<Vec<Task<'a>>, GrowError> {
-    let place = Place { line: wish.line, table: wish.name.clone() };
+    let place = Place::from(wish);
     let relation = find(wish, relations, &place)?;
     let mut tables = vec![Table::read(client, relation).await?];
     if relation.kind == 'r' {
@@ -187,7 +188,7 @@ fn order_of(tasks: &[Task<'_>]) -> Result<Vec<usize>, GrowError> {
     };
     order::order(&tasks.iter().map(node).collect::<Vec<_>>()).map_err(|stuck| GrowError::Cycle {
         place: tasks[stuck[0]].place.clone(),
-        tables: stuck.iter().map(|at| tasks[*at].place.table.clone()).collect(),
+        tables: stuck.iter().map(|at| tasks[*at].place.table.to_string()).collect(),
     })
 }
 

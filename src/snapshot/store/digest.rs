@@ -10,8 +10,9 @@ use sha2::{Digest, Sha256};
 use super::LARGE;
 use super::sums::Sums;
 use crate::scenario::{ColumnWish, Dump, DumpSource, ServerWish, SnapshotWish, TableWish};
+use crate::snapshot::grow;
 
-/// Raised when the same wish makes other rows, or when what is kept of them changes.
+/// Raised when what is kept changes; made rows have a [format](grow::FORMAT) of their own.
 const FORMAT: u64 = 1;
 
 /// The digest of what a scenario wishes on a server of this [identity](crate::server::Chosen::identity): hexadecimal.
@@ -28,6 +29,7 @@ pub(super) fn digest(
 ) -> Result<Option<String>, (PathBuf, io::Error)> {
     let mut recipe = Recipe(Sha256::new());
     recipe.number(FORMAT);
+    recipe.number(grow::FORMAT);
     recipe.text(env!("CARGO_PKG_VERSION"));
     if cfg!(debug_assertions) {
         // While this program is being worked on, its version says little.
@@ -60,7 +62,7 @@ pub(super) fn digest(
     }
     recipe.number(*seed);
     recipe.number(tables.len() as u64);
-    for TableWish { name, rows, columns, line: _ } in tables {
+    for TableWish { name, rows, columns, file: _, line: _ } in tables {
         recipe.text(name);
         recipe.number(*rows);
         recipe.number(columns.len() as u64);
@@ -170,7 +172,7 @@ mod tests {
     }
 
     fn table(rows: u64, line: u32) -> TableWish {
-        TableWish { name: "orders".to_owned(), rows, columns: BTreeMap::new(), line }
+        TableWish { name: "orders".to_owned(), rows, columns: BTreeMap::new(), file: PathBuf::new(), line }
     }
 
     #[test]

@@ -24,6 +24,8 @@ pub(crate) struct Plan {
     pub(crate) world: World,
     pub(crate) combinations: Option<Combinations>,
     pub(crate) rng: ChaCha8Rng,
+    /// What a reader of the figures should know.
+    pub(crate) notes: Vec<String>,
 }
 
 /// A column and where its values come from.
@@ -50,6 +52,8 @@ pub(crate) struct Draft<'a> {
     pub(crate) sources: Vec<Option<Source>>,
     pub(crate) combinations: Option<Combinations>,
     pub(crate) rng: ChaCha8Rng,
+    /// What a reader of the figures should know.
+    pub(crate) notes: Vec<String>,
 }
 
 /// Plans `rows` more rows of a table.
@@ -73,9 +77,10 @@ pub(crate) async fn plan(
         draft.apply_wish(at).await?;
     }
     vary::settle(&mut draft, &keeping).await?;
+    references::settle_own(&mut draft)?;
     references::check(&draft)?;
     let columns = (0..table.columns.len()).filter_map(|at| draft.fill(at).transpose()).collect::<Result<_, _>>()?;
-    Ok(Plan { rows, columns, world: draft.world, combinations: draft.combinations, rng: draft.rng })
+    Ok(Plan { rows, columns, world: draft.world, combinations: draft.combinations, rng: draft.rng, notes: draft.notes })
 }
 
 async fn draft<'a>(
@@ -99,6 +104,7 @@ async fn draft<'a>(
         sources: vec![None; table.columns.len()],
         combinations: None,
         rng,
+        notes: Vec::new(),
     })
 }
 

@@ -15,7 +15,7 @@ use super::plan::Draft;
 use super::source::Source;
 use super::table::Foreign;
 use crate::snapshot::grow::combine::{Combinations, hash};
-use crate::snapshot::grow::draw::Draw;
+use crate::snapshot::grow::draw::{Draw, Over};
 use crate::snapshot::grow::tuples::Tuples;
 use crate::sql::mysql::name::quote;
 
@@ -30,11 +30,8 @@ pub(crate) async fn settle(draft: &mut Draft<'_>, keeping: &Keeping) -> Result<(
     for at in 0..draft.table.foreign.len() {
         let key = draft.table.foreign[at].clone();
         let columns = positions(draft, &key);
-        let given = columns
-            .iter()
-            .any(|column| draft.wish_of(*column).is_some_and(|wish| wish.values.is_some() || wish.range.is_some()));
         let settled = columns.iter().filter(|column| draft.sources[**column].is_some()).count();
-        if given || settled == columns.len() {
+        if is_given(draft, &columns) || settled == columns.len() {
             continue;
         }
         if columns.iter().all(|column| draft.sample_at[*column].is_some()) {
@@ -55,6 +52,9 @@ pub(crate) fn check(draft: &Draft<'_>) -> Result<(), GrowError> {
             Some(Source::Drawn { draw, .. }) => Some(draw),
             _ => None,
         };
+        if is_own(draft, key) {
+            continue;
+        }
         let columns = positions(draft, key);
         let is_null = columns.iter().any(|at| matches!(draft.sources[*at], Some(Source::Null)));
         if !is_null && columns.iter().any(|at| origin(at) != origin(&columns[0])) {
@@ -62,6 +62,12 @@ pub(crate) fn check(draft: &Draft<'_>) -> Result<(), GrowError> {
         }
     }
     Ok(())
+}
+
+/// Whether the scenario itself says what is in one of the columns.
+fn is_given(draft: &Draft<'_>, columns: &[usize]) -> bool {
+    let given = |at: &usize| draft.wish_of(*at).is_some_and(|wish| wish.values.is_some() || wish.range.is_some());
+    columns.iter().any(given)
 }
 
 fn positions(draft: &Draft<'_>, key: &Foreign) -> Vec<usize> {
@@ -112,21 +118,86 @@ async fn redraw(draft: &mut Draft<'_>, key: &Foreign, columns: &[usize]) -> Resu
 /// Settles a foreign key of a table without rows.
 async fn fill_empty(draft: &mut Draft<'_>, key: &Foreign, columns: &[usize], settled: usize) -> Result<(), GrowError> {
     let nullable = columns.iter().find(|at| !draft.table.columns[**at].not_null && draft.sources[**at].is_none());
-    if settled > 0 || key.parent == draft.table.relation.number {
+    if key.parent == draft.table.relation.number {
+        // Settled by [`settle_own`], so that nothing else settles it before.
+        for (own, _) in apart(draft, key) {
+            draft.sources[own].get_or_insert(Source::Null);
+        }
+        return Ok(());
+    }
+    if settled > 0 {
         // A single NULL in it frees a row from a foreign key (MATCH SIMPLE, the default).
-        let Some(nullable) = nullable else {
-            return Err(if settled > 0 { tangled(draft, key) } else { parent_empty(draft, key) });
-        };
-        draft.sources[*nullable] = Some(Source::Null);
+        let nullable = *nullable.ok_or_else(|| tangled(draft, key))?;
+        leave_null(draft, key, nullable, "shares a column with another key");
         return Ok(());
     }
     let keys = parent_keys(draft, key).await?;
     match nullable {
         _ if keys.len() > 0 => draw(draft, keys, columns, None),
-        Some(nullable) => draft.sources[*nullable] = Some(Source::Null),
+        Some(nullable) => leave_null(draft, key, *nullable, "refers to a table without rows"),
         None => return Err(parent_empty(draft, key)),
     }
     Ok(())
+}
+
+/// Whether a key of a table without rows refers to the table itself.
+fn is_own(draft: &Draft<'_>, key: &Foreign) -> bool {
+    key.parent == draft.table.relation.number && draft.world.sample.len() == 0
+}
+
+/// The columns in which a row of a key to the table itself differs from the row that it refers to, each with the one
+/// it refers to.
+fn apart(draft: &Draft<'_>, key: &Foreign) -> Vec<(usize, usize)> {
+    let parents = key.parent_columns.iter().filter_map(|name| draft.table.position(name));
+    positions(draft, key).into_iter().zip(parents).filter(|(own, parent)| own != parent).collect()
+}
+
+/// Settles the keys of a table without rows to the table itself, once it is known how its numbers count.
+pub(crate) fn settle_own(draft: &mut Draft<'_>) -> Result<(), GrowError> {
+    for at in 0..draft.table.foreign.len() {
+        let key = draft.table.foreign[at].clone();
+        let columns = positions(draft, &key);
+        if !is_own(draft, &key) || is_given(draft, &columns) {
+            continue;
+        }
+        let left_open = |at: &&usize| matches!(draft.sources[**at], None | Some(Source::Null));
+        let nullable = columns.iter().filter(left_open).find(|at| !draft.table.columns[**at].not_null).copied();
+        let counted = match apart(draft, &key)[..] {
+            [(own, parent)] => match draft.sources[parent] {
+                Some(Source::Count { start, step, over, .. }) => Some((own, start, step, over)),
+                _ => None,
+            },
+            _ => None,
+        };
+        let kind = |at: usize| draft.table.columns[at].kind.clone();
+        match (counted, nullable) {
+            // A number of an earlier lap has been there with all that the row's other columns can be.
+            (Some((own, start, step, over)), _) if columns.len() == 1 || over == Over::Laps => {
+                let first_is_null = nullable.is_some();
+                draft.sources[own] = Some(Source::Earlier { kind: kind(own), start, step, over, first_is_null });
+            }
+            (_, Some(nullable)) => leave_null(draft, &key, nullable, "refers to the table itself, which has no rows"),
+            // Of an earlier row the other columns are not known: each row refers to itself.
+            (Some((own, start, step, over)), None) => {
+                draft.sources[own] = Some(Source::Count { kind: kind(own), start, step, over });
+            }
+            (None, None) => {
+                let why = "it refers to the table itself, which has no row to begin with; put a first row into the \
+                           restored dump";
+                return Err(GrowError::Key { place: draft.place.clone(), key: key.name, why: why.into() });
+            }
+        }
+    }
+    Ok(())
+}
+
+/// Leaves a column of a key NULL in all rows, and notes it.
+fn leave_null(draft: &mut Draft<'_>, key: &Foreign, at: usize, why: &str) {
+    draft.sources[at] = Some(Source::Null);
+    draft.notes.push(format!(
+        "{} of {} is NULL in all new rows: foreign key {} {why}",
+        draft.table.columns[at].name, draft.place.table, key.name
+    ));
 }
 
 fn parent_empty(draft: &Draft<'_>, key: &Foreign) -> GrowError {

@@ -105,6 +105,7 @@ mod tests {
             ],
             world: World::default(),
             combinations: None,
+            notes: Vec::new(),
             rng: ChaCha8Rng::seed_from_u64(seed),
         }
     }

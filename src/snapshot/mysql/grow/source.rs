@@ -25,6 +25,15 @@ pub(crate) enum Source {
         step: i128,
         over: Over,
     },
+    /// The number of an earlier new row, or of one in an earlier lap, for a table without rows that refers to itself. The
+    /// first rows refer to themselves, or to nothing.
+    Earlier {
+        kind: Kind,
+        start: i128,
+        step: i128,
+        over: Over,
+        first_is_null: bool,
+    },
     /// Text with a number that makes it differ from every other.
     Numbered(Numbered),
     Uuid,
@@ -57,6 +66,16 @@ pub(crate) struct World {
     pub(crate) draws: Vec<Draw>,
 }
 
+impl Drawn {
+    /// How far a counter is.
+    fn nth(&self, over: Over) -> u64 {
+        match over {
+            Over::Rows => self.row,
+            Over::Laps => self.lap,
+        }
+    }
+}
+
 impl Source {
     /// Writes a field. `made` is memory to make a value in.
     pub(crate) fn put(
@@ -85,7 +104,12 @@ impl Source {
             }
             Self::Made(maker) => maker.write(rng, made),
             Self::Count { kind, start, step, over } => {
-                let nth = if *over == Over::Rows { drawn.row } else { drawn.lap };
+                let nth = drawn.nth(*over);
+                kind.write_number(made, start.saturating_add(step.saturating_mul(i128::from(nth))));
+            }
+            Self::Earlier { over, first_is_null: true, .. } if drawn.nth(*over) == 0 => return field::put(out, None),
+            Self::Earlier { kind, start, step, over, .. } => {
+                let nth = rng.random_range(0..drawn.nth(*over).max(1));
                 kind.write_number(made, start.saturating_add(step.saturating_mul(i128::from(nth))));
             }
             Self::Uuid => write_uuid(rng, made),

@@ -246,7 +246,7 @@ mod tests {
     fn wish(column: Option<&str>) -> TableWish {
         let values = ColumnWish { values: Some(vec![("1".into(), 1.0)]), ..ColumnWish::default() };
         let columns = column.map(|name| (name.to_owned(), values)).into_iter().collect();
-        TableWish { name: "t".into(), rows: 10, columns, line: 1 }
+        TableWish { name: "t".into(), rows: 10, columns, file: "s.toml".into(), line: 1 }
     }
 
     #[test]

@@ -33,6 +33,15 @@ pub(crate) enum Source {
         /// Which of the world's moments these are.
         moments: usize,
     },
+    /// The number of an earlier new row, or of one in an earlier lap, for a table without rows that refers to itself. The
+    /// first rows refer to themselves, or to nothing.
+    Earlier {
+        kind: Kind,
+        start: i64,
+        step: i64,
+        over: Over,
+        first_is_null: bool,
+    },
     /// Text with a number that makes it differ from every other.
     Numbered(Numbered),
     Uuid,
@@ -59,6 +68,16 @@ pub(crate) struct Drawn {
     pub(crate) keys: Vec<usize>,
 }
 
+impl Drawn {
+    /// How far a counter is.
+    fn nth(&self, over: Over) -> u64 {
+        match over {
+            Over::Rows => self.row,
+            Over::Laps => self.lap,
+        }
+    }
+}
+
 impl Source {
     /// Writes a field with its length before it.
     pub(crate) fn put(&self, drawn: &Drawn, world: &World, rng: &mut ChaCha8Rng, out: &mut BytesMut) {
@@ -68,7 +87,12 @@ impl Source {
             Self::Made(maker) => maker.put(rng, out),
             Self::Pool(pool) => out.put_slice(pool.pick(rng)),
             Self::Count { kind, start, step, over } => {
-                let nth = if *over == Over::Rows { drawn.row } else { drawn.lap };
+                let nth = i64::try_from(drawn.nth(*over)).unwrap_or(i64::MAX);
+                kind.put_number(out, start.saturating_add(step.saturating_mul(nth)));
+            }
+            Self::Earlier { over, first_is_null: true, .. } if drawn.nth(*over) == 0 => out.put_slice(&NULL),
+            Self::Earlier { kind, start, step, over, .. } => {
+                let nth = rng.random_range(0..drawn.nth(*over).max(1));
                 let nth = i64::try_from(nth).unwrap_or(i64::MAX);
                 kind.put_number(out, start.saturating_add(step.saturating_mul(nth)));
             }

@@ -1,0 +1,81 @@
+//! Foreign keys of every shape in tables without rows: no new row refers to one that is not there.
+
+use pretty_assertions::assert_eq;
+
+use crate::grow::{filled, grow, table};
+use crate::lab::on_each;
+
+const SCHEMA: &str = "
+CREATE TABLE parents (id int PRIMARY KEY, code varchar(20) NOT NULL UNIQUE);
+INSERT INTO parents WITH RECURSIVE n (n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM n WHERE n < 500)
+  SELECT n * 7, concat('p', n) FROM n WHERE n % 3 <> 0;
+CREATE TABLE children (id bigint AUTO_INCREMENT PRIMARY KEY, parent int NOT NULL, code varchar(20),
+  FOREIGN KEY (parent) REFERENCES parents (id), FOREIGN KEY (code) REFERENCES parents (code));
+CREATE TABLE regions (country char(2), code int, PRIMARY KEY (country, code));
+CREATE TABLE cities (id bigint PRIMARY KEY, country char(2) NOT NULL, region int NOT NULL, name varchar(20) NOT NULL,
+  UNIQUE (country, region, name), FOREIGN KEY (country, region) REFERENCES regions (country, code));
+CREATE TABLE nodes (id int PRIMARY KEY, parent int, must int NOT NULL,
+  FOREIGN KEY (parent) REFERENCES nodes (id), FOREIGN KEY (must) REFERENCES nodes (id));
+CREATE TABLE staff (tenant int, id int, boss int NOT NULL, mentor int, PRIMARY KEY (tenant, id),
+  FOREIGN KEY (tenant) REFERENCES parents (id), FOREIGN KEY (tenant, boss) REFERENCES staff (tenant, id),
+  FOREIGN KEY (tenant, mentor) REFERENCES staff (tenant, id));
+CREATE TABLE crew (tenant int NOT NULL, id int AUTO_INCREMENT PRIMARY KEY, boss int, chief int NOT NULL, UNIQUE (tenant, id),
+  FOREIGN KEY (tenant) REFERENCES parents (id), FOREIGN KEY (tenant, boss) REFERENCES crew (tenant, id),
+  FOREIGN KEY (tenant, chief) REFERENCES crew (tenant, id));
+CREATE TABLE authors (id int PRIMARY KEY, best_book int);
+CREATE TABLE books (id int PRIMARY KEY, author int NOT NULL, FOREIGN KEY (author) REFERENCES authors (id));
+ALTER TABLE authors ADD CONSTRAINT best FOREIGN KEY (best_book) REFERENCES books (id);
+CREATE TABLE left_ (id int PRIMARY KEY, other int NOT NULL);
+CREATE TABLE right_ (id int PRIMARY KEY, other int NOT NULL, FOREIGN KEY (other) REFERENCES left_ (id));
+INSERT INTO left_ VALUES (1, 1); INSERT INTO right_ VALUES (1, 1);
+ALTER TABLE left_ ADD FOREIGN KEY (other) REFERENCES right_ (id);
+CREATE TABLE tokens (id char(36) PRIMARY KEY, parent char(36) NOT NULL,
+  CONSTRAINT above FOREIGN KEY (parent) REFERENCES tokens (id))";
+
+#[test]
+fn composite_self_referring_and_cyclic_keys_hold_in_tables_without_rows() {
+    on_each(async |lab| {
+        let place = lab.place;
+        let database = filled(lab, SCHEMA).await;
+        let tables = [
+            ("children", 2_000),
+            ("cities", 3_000),
+            ("regions", 200),
+            ("nodes", 1_000),
+            ("staff", 800),
+            ("crew", 400),
+            ("books", 900),
+            ("authors", 300),
+            ("left_", 500),
+            ("right_", 700),
+        ];
+        let notes = grow(&database, tables.map(|(name, rows)| table(name, rows)).into(), 1).await;
+        let notes = notes.unwrap_or_else(|error| panic!("{place:?}: {error}")).join("\n");
+        for (name, rows) in tables {
+            assert_eq!(database.count(name).await, rows, "{place:?}: {name}");
+        }
+        for orphans in [
+            "children c LEFT JOIN parents p ON p.id = c.parent WHERE p.id IS NULL",
+            "children c LEFT JOIN parents p ON p.code = c.code WHERE c.code IS NOT NULL AND p.code IS NULL",
+            "cities c LEFT JOIN regions p ON p.country = c.country AND p.code = c.region WHERE p.code IS NULL",
+            "nodes c LEFT JOIN nodes p ON p.id = c.parent WHERE c.id > 1 AND p.id IS NULL",
+            "nodes c LEFT JOIN nodes p ON p.id = c.must WHERE p.id IS NULL",
+            "staff c LEFT JOIN parents p ON p.id = c.tenant WHERE p.id IS NULL",
+            "staff c LEFT JOIN staff p ON p.tenant = c.tenant AND p.id = c.boss WHERE p.id IS NULL",
+            "staff c LEFT JOIN staff p ON p.tenant = c.tenant AND p.id = c.mentor WHERE p.id IS NULL AND c.mentor IS NOT NULL",
+            "crew c LEFT JOIN crew p ON p.tenant = c.tenant AND p.id = c.chief WHERE p.id IS NULL",
+            "books c LEFT JOIN authors p ON p.id = c.author WHERE p.id IS NULL",
+            "left_ c LEFT JOIN right_ p ON p.id = c.other WHERE p.id IS NULL",
+            "right_ c LEFT JOIN left_ p ON p.id = c.other WHERE p.id IS NULL",
+        ] {
+            assert_eq!(database.count(orphans).await, 0, "{place:?}: {orphans}");
+        }
+        assert!(database.get::<u64>("SELECT count(DISTINCT parent) FROM nodes").await > 300, "{place:?}");
+        assert!(database.get::<u64>("SELECT count(DISTINCT parent) FROM children").await > 300, "{place:?}");
+        for note in ["best_book of authors is NULL in all new rows: foreign key best", "boss of crew is NULL"] {
+            assert!(notes.contains(note), "{place:?}: {note}: {notes}");
+        }
+        let error = grow(&database, vec![table("tokens", 5)], 1).await.expect_err("no row can be first");
+        assert!(error.to_string().contains("above: it refers to the table itself"), "{place:?}: {error}");
+    });
+}
