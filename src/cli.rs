@@ -4,6 +4,7 @@ mod check;
 mod doctor;
 mod explain;
 mod printer;
+mod profile;
 mod progress;
 mod report;
 mod run;
@@ -104,6 +105,9 @@ enum Command {
         #[arg(required = true, value_name = "SCENARIO")]
         scenarios: Vec<PathBuf>,
     },
+    /// Write down what the statistics of a production database say of its tables, for `[snapshot.profile]`
+    #[command(after_long_help = PROFILE_READS)]
+    Profile(ProfileArguments),
     /// Render a saved run again
     Report {
         /// A run.json
@@ -126,6 +130,35 @@ enum Command {
     Doctor,
     /// Remove what killed runs left
     Sweep,
+}
+
+const PROFILE_READS: &str = "\
+What is read, of PostgreSQL: pg_class, pg_attribute, pg_index, pg_constraint and pg_stats, and the sizes of tables and indexes,
+in one transaction that may not write; then the schema, by pg_dump --schema-only of this machine. No row of a table is read.
+Every lock is ACCESS SHARE. The role needs SELECT on the tables; others are named and left out. The URL may demand TLS
+(?sslmode=require, or verify-full with sslrootcert).";
+
+/// What `rehearsal profile` takes.
+#[derive(Debug, Args)]
+struct ProfileArguments {
+    /// The variable that holds the server's URL: env:PRODUCTION_URL
+    #[arg(long, value_name = "env:NAME")]
+    url: String,
+    /// The file to write
+    #[arg(long, value_name = "FILE")]
+    out: PathBuf,
+    /// Which values of the statistics are kept
+    #[arg(long, value_enum, default_value_t)]
+    values: crate::profile::Keep,
+    /// Only these tables (`orders`, `shop.orders`), separated by commas
+    #[arg(long, value_name = "TABLE", value_delimiter = ',')]
+    tables: Vec<String>,
+    /// A plain dump of the schema, in the place of what pg_dump says
+    #[arg(long, value_name = "FILE")]
+    schema: Option<PathBuf>,
+    /// How long a statement, a wait for a lock, and pg_dump may take
+    #[arg(long, value_name = "DURATION", value_parser = timeout, default_value = "30s")]
+    statement_timeout: Duration,
 }
 
 /// What `rehearsal run` takes.
@@ -187,6 +220,10 @@ pub async fn execute(arguments: Arguments, printer: &Printer) -> anyhow::Result<
             Box::pin(run::run(&run, printer, &cancel)).await
         }
         Command::Check { scenarios } => check::check(&scenarios, printer),
+        Command::Profile(arguments) => {
+            cancel_on_signals(&cancel);
+            profile::profile(&arguments, printer, &cancel).await
+        }
         Command::Report { run, report } => report::report(&run, &report, printer),
         Command::Explain { code } => explain::explain(code.as_deref(), printer),
         Command::Snapshot(command) => {

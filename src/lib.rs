@@ -8,7 +8,8 @@
 //!   scenario    the file a user writes -> a Scenario without invalid state
 //!   server      a scratch server by provider (local, container, external, command), owned by one guard
 //!   sql         scripts -> statements
-//!   snapshot    dumps restored, tables grown; data folders kept and cloned (store)
+//!   profile     what a production database's statistics say of its tables: a file, read by people and by snapshot
+//!   snapshot    dumps restored, tables grown, or made after a profile; data folders kept and cloned (store)
 //!   query       the old and the new application's queries: run before, between and after, compared
 //!   observe     what one statement did: locks, blocking, rewrites, counters
 //!   tap         the wire proxy between migration tool and server: where statements begin and end -> observe
@@ -29,6 +30,7 @@
 pub mod cli;
 pub mod migration;
 pub mod observe;
+pub mod profile;
 pub mod query;
 pub mod rehearse;
 pub mod report;

@@ -178,6 +178,7 @@ pub async fn rehearse(
 ) -> Result<(), RehearseError> {
     let work = work(scenario)?;
     let sets = query_sets(scenario)?;
+    crate::snapshot::profile(scenario.engine, &scenario.snapshot)?;
     let server = Box::pin(ready::server(scenario, options, events, cancel)).await?;
     let result = while_running(&server, Box::pin(stages(scenario, events, &server, &work, sets, cancel))).await;
     let result = explain_loss(result, &server).await;

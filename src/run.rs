@@ -111,7 +111,7 @@ pub struct ServerFacts {
 /// The data that the migrations met.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct SnapshotFacts {
-    /// `restored`, `grown`, `restored and grown`, or `empty`.
+    /// `restored`, `grown`, `restored and grown`, `made after a profile`, `restored and made after a profile`, or `empty`.
     pub origin: String,
     /// Whether a prepared snapshot was reused.
     pub cache: Cache,
@@ -159,6 +159,44 @@ pub struct TableFacts {
     pub rows: Option<u64>,
     /// Bytes of the table with its indexes and TOAST (`pg_total_relation_size`), or of its tablespace's files.
     pub bytes: u64,
+    /// Where its rows come from; left out by MySQL and MariaDB.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub source: Option<RowSource>,
+    /// How close a table that was made after a profile comes to it; left out for others.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub likeness: Option<Likeness>,
+}
+
+/// Where the rows of a table come from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum RowSource {
+    /// All of them were restored from a dump.
+    Real,
+    /// Some of them were made from those that were restored, or from the types of the columns.
+    Grown,
+    /// They were made after a profile.
+    Made,
+}
+
+/// How close a table that was made after a profile comes to it, for as many rows. Each difference is in per cent of the profile's
+/// figure; `null` where that is not known, or too small to compare (sizes below 20 pages, fewer than 20 different values).
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Likeness {
+    /// Rows of the table in the profile.
+    pub profile_rows: u64,
+    /// Of the size of the table itself.
+    pub pages_percent: Option<i32>,
+    /// Of the size of the index that is farthest off.
+    pub index_percent: Option<i32>,
+    /// That index.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub index: Option<String>,
+    /// Of the number of different values of the column that is farthest off.
+    pub distinct_percent: Option<i32>,
+    /// That column.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub distinct_column: Option<String>,
 }
 
 /// What measuring itself cost, so that a reader can tell the instrument from the thing measured.

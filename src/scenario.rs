@@ -164,6 +164,8 @@ pub struct SnapshotWish {
     pub restore: Vec<Dump>,
     /// Scripts of SQL to run once they are restored, before any table grows.
     pub after: Vec<PathBuf>,
+    /// After what tables are made (`[snapshot.profile]`).
+    pub profile: Option<ProfileWish>,
     /// Tables to grow once they are restored.
     pub tables: Vec<TableWish>,
     /// The seed of everything that is made up.
@@ -173,13 +175,13 @@ pub struct SnapshotWish {
 impl SnapshotWish {
     /// Whether there is no data to make.
     pub fn is_empty(&self) -> bool {
-        self.restore.is_empty() && self.after.is_empty() && self.tables.is_empty()
+        self.restore.is_empty() && self.after.is_empty() && self.profile.is_none() && self.tables.is_empty()
     }
 }
 
 impl Default for SnapshotWish {
     fn default() -> Self {
-        Self { restore: Vec::new(), after: Vec::new(), tables: Vec::new(), seed: DEFAULT_SEED }
+        Self { restore: Vec::new(), after: Vec::new(), profile: None, tables: Vec::new(), seed: DEFAULT_SEED }
     }
 }
 
@@ -210,6 +212,19 @@ impl From<PathBuf> for Dump {
     fn from(path: PathBuf) -> Self {
         Self { from: DumpSource::File(path), sha256: None }
     }
+}
+
+/// A profile, after which tables are made (`[snapshot.profile]`).
+#[derive(Debug, Clone, PartialEq)]
+pub struct ProfileWish {
+    /// The file that `rehearsal profile` wrote.
+    pub path: PathBuf,
+    /// How many rows are made for one in the profile.
+    pub scale: f64,
+    /// Where it is said: the scenario, as [`Scenario::path`] has it.
+    pub file: PathBuf,
+    /// The line of it.
+    pub line: u32,
 }
 
 /// A table to grow (`[[snapshot.table]]`).

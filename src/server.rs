@@ -33,8 +33,8 @@ pub use command::CommandError;
 use command::CommandServer;
 use container::ContainerServer;
 pub use error::ServerError;
-pub use external::ExternalError;
 use external::ExternalServer;
+pub use external::{ExternalError, Reached, reach};
 use local::LocalServer;
 use session::Session;
 

@@ -11,8 +11,9 @@ pub mod store;
 
 use serde::{Deserialize, Serialize};
 
+use crate::profile::{Profile, ProfileError};
 use crate::run::TableFacts;
-use crate::scenario::SnapshotWish;
+use crate::scenario::{Engine, ProfileWish, SnapshotWish};
 use crate::server::{Access, Server};
 pub use dump::DumpError;
 use mysql::MysqlError;
@@ -47,7 +48,7 @@ pub type Listen<'a> = &'a (dyn Fn(Progress<'_>) + Send + Sync);
 /// A database that is ready to be rehearsed on.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Prepared {
-    /// `restored`, `grown`, `restored and grown`, or `empty`, as in [`crate::run::SnapshotFacts::origin`].
+    /// `restored`, `grown`, `restored and grown`, `made after a profile`, …, as in [`crate::run::SnapshotFacts::origin`].
     pub origin: String,
     /// What a reader of the figures should know.
     pub notes: Vec<String>,
@@ -64,6 +65,33 @@ pub enum SnapshotError {
     /// On MySQL or MariaDB.
     #[error(transparent)]
     Mysql(#[from] MysqlError),
+    /// A profile that cannot be used.
+    #[error("{}:{line}, {}: {source}", file.display(), path.display())]
+    Profile {
+        /// The scenario.
+        file: std::path::PathBuf,
+        /// The line that names it.
+        line: u32,
+        /// The file.
+        path: std::path::PathBuf,
+        /// Why.
+        source: ProfileError,
+    },
+    /// A profile of another engine.
+    #[error(
+        "{}:{line}: the profile is of {of}, and the scenario is for {engine}: it makes tables of {of} alone",
+        file.display()
+    )]
+    OtherEngine {
+        /// The scenario.
+        file: std::path::PathBuf,
+        /// The line that names it.
+        line: u32,
+        /// The engine of the profile.
+        of: Engine,
+        /// The engine of the scenario.
+        engine: Engine,
+    },
 }
 
 impl SnapshotError {
@@ -72,8 +100,21 @@ impl SnapshotError {
         match self {
             Self::Postgres(error) => error.is_the_scenarios(),
             Self::Mysql(error) => error.is_the_scenarios(),
+            Self::Profile { .. } | Self::OtherEngine { .. } => true,
         }
     }
+}
+
+/// Reads the profile that a scenario names, if it does: what can be known to be wrong before there is a server.
+pub fn profile(engine: Engine, wish: &SnapshotWish) -> Result<Option<(Profile, ProfileWish)>, SnapshotError> {
+    let Some(how) = &wish.profile else { return Ok(None) };
+    let ProfileWish { path, file, line, .. } = how.clone();
+    let profile =
+        Profile::read(&path).map_err(|source| SnapshotError::Profile { file: file.clone(), line, path, source })?;
+    if profile.engine != engine {
+        return Err(SnapshotError::OtherEngine { file, line, of: profile.engine, engine });
+    }
+    Ok(Some((profile, how.clone())))
 }
 
 /// Prepares an empty database as a scenario wishes.
@@ -93,11 +134,14 @@ pub async fn prepare(
 }
 
 fn origin(wish: &SnapshotWish) -> String {
-    let origin = match (wish.restore.is_empty() && wish.after.is_empty(), wish.tables.is_empty()) {
-        (true, true) => "empty",
-        (false, true) => "restored",
-        (true, false) => "grown",
-        (false, false) => "restored and grown",
+    let restored = !wish.restore.is_empty() || !wish.after.is_empty();
+    let origin = match (restored, wish.profile.is_some(), !wish.tables.is_empty()) {
+        (false, true, _) => "made after a profile",
+        (true, true, _) => "restored and made after a profile",
+        (false, false, false) => "empty",
+        (true, false, false) => "restored",
+        (false, false, true) => "grown",
+        (true, false, true) => "restored and grown",
     };
     origin.to_owned()
 }

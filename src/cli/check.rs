@@ -42,6 +42,7 @@ fn summary(valid: usize, all: usize) -> String {
 fn describe(scenario: &Scenario, width: usize) -> Result<String, RehearseError> {
     let work = rehearse::work(scenario)?;
     let sets = rehearse::query_sets(scenario)?;
+    crate::snapshot::profile(scenario.engine, &scenario.snapshot)?;
     let mut lines = vec![format!("{}  ({})", scenario.title, from_here(&scenario.path).display())];
     lines.push(format!("  server      {}", server(scenario)));
     lines.push(format!("  snapshot    {}", snapshot(scenario)));
@@ -89,8 +90,10 @@ fn snapshot(scenario: &Scenario) -> String {
         DumpSource::Command { command, .. } => format!("what `{command}` writes"),
     });
     let after = scenario.snapshot.after.iter().map(|path| format!("then {}", from_here(path).display()));
+    let made =
+        scenario.snapshot.profile.iter().map(|profile| format!("{} (a profile)", from_here(&profile.path).display()));
     let grown = scenario.snapshot.tables.iter().map(|table| format!("{} to {}", table.name, Rows(table.rows)));
-    let all: Vec<String> = restored.chain(after).chain(grown).collect();
+    let all: Vec<String> = restored.chain(after).chain(made).chain(grown).collect();
     if all.is_empty() { "empty".to_owned() } else { all.join(", ") }
 }
 

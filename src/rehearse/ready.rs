@@ -311,6 +311,9 @@ fn scaled(wish: &SnapshotWish, scale: Option<f64>) -> SnapshotWish {
             let rows = (table.rows as f64 * scale).round() as u64;
             table.rows = rows;
         }
+        if let Some(profile) = &mut wish.profile {
+            profile.scale *= scale;
+        }
     }
     wish
 }

@@ -41,6 +41,7 @@ impl Scenario {
         }
         path.clone_into(&mut scenario.path);
         scenario.snapshot.tables.iter_mut().for_each(|table| path.clone_into(&mut table.file));
+        scenario.snapshot.profile.iter_mut().for_each(|profile| path.clone_into(&mut profile.file));
         scenario.folder = folder;
         scenario.digest = format!("{:x}", Sha256::digest(&bytes));
         Ok(scenario)

@@ -86,7 +86,7 @@ fn three_lines_are_a_scenario_and_the_rest_has_defaults() {
         title: "Least".to_owned(),
         engine: Engine::Postgres,
         server: ServerWish::default(),
-        snapshot: SnapshotWish { restore: Vec::new(), after: Vec::new(), tables: Vec::new(), seed: 1 },
+        snapshot: SnapshotWish { restore: Vec::new(), after: Vec::new(), profile: None, tables: Vec::new(), seed: 1 },
         migrations: MigrationsWish {
             applied_through: None,
             tool: Tool::Sql { path: root.path().join("migrations"), transaction: TransactionMode::File },

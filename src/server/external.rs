@@ -16,7 +16,7 @@ use mysql_async::Conn;
 use super::{Access, Endpoint, Login, ServerError, mysql, postgres};
 use crate::scenario::{Engine, ExternalWish, ServerWish, UrlWish};
 pub use error::ExternalError;
-use tls::Tunnel;
+use tls::{Trust, Tunnel};
 pub(super) use url::Place;
 
 /// What may be found at a server.
@@ -48,6 +48,31 @@ enum Scratch {
     Mysql(Box<mysql::external::Scratch>),
 }
 
+/// A database elsewhere that is only read, and what leads to it. Usable as long as this lives.
+#[derive(Debug)]
+pub struct Reached {
+    /// How to connect to it.
+    pub access: Access,
+    _tunnel: Option<Tunnel>,
+}
+
+/// Finds the database of a URL. Another machine is spoken to with TLS, unless the URL says `sslmode=disable`. The error says
+/// what is wrong, and quotes nothing of the URL.
+pub async fn reach(engine: Engine, url: &str) -> Result<Reached, String> {
+    let mut place = Place::parse(engine, url)?;
+    let database = place.database.clone().ok_or("it names no database")?;
+    let declined = url.split(['?', '&']).any(|parameter| parameter == "sslmode=disable");
+    let unasked = place.tls.is_none() && !declined && place.is_elsewhere();
+    if unasked {
+        place.tls = Some(Trust::Anybody);
+    }
+    let tunnel = tunnel(&mut place).await.map_err(|why| {
+        let advice = "; where the way to it is trusted, sslmode=disable in the URL goes without TLS";
+        format!("{place} cannot be reached: {why}{}", if unasked { advice } else { "" })
+    })?;
+    Ok(Reached { access: place.access(engine, &database), _tunnel: tunnel })
+}
+
 /// The URL that a scenario means, with its password.
 pub(super) fn resolve(wish: &ExternalWish) -> Result<(String, String), ExternalError> {
     match &wish.url {
@@ -73,7 +98,8 @@ impl ExternalServer {
         if may.in_place && place.database.is_none() {
             return Err(ExternalError::NoDatabase { place: place.to_string() }.into());
         }
-        let tunnel = tunnel(&mut place).await?;
+        let tunnel = tunnel(&mut place).await;
+        let tunnel = tunnel.map_err(|why| ExternalError::NotReached { place: place.to_string(), why })?;
         let (scratch, database, notes) = match engine {
             Engine::Postgres => {
                 let opened = postgres::external::open(&place, wish, may).await?;
@@ -129,11 +155,10 @@ impl ExternalServer {
     }
 }
 
-/// Leads to the server with TLS where the URL demands it.
-async fn tunnel(place: &mut Place) -> Result<Option<Tunnel>, ServerError> {
+/// Leads to the server with TLS where the URL demands it. The error says why it cannot be had.
+async fn tunnel(place: &mut Place) -> Result<Option<Tunnel>, String> {
     let (Some(trust), Endpoint::Tcp { host, port }) = (&place.tls, &place.endpoint) else { return Ok(None) };
-    let opened = Tunnel::open(host.clone(), *port, trust).await;
-    let tunnel = opened.map_err(|why| ExternalError::NotReached { place: place.to_string(), why })?;
+    let tunnel = Tunnel::open(host.clone(), *port, trust).await?;
     let address = tunnel.address();
     place.endpoint = Endpoint::Tcp { host: address.ip().to_string(), port: address.port() };
     Ok(Some(tunnel))

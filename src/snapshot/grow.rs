@@ -7,8 +7,13 @@
 pub(crate) mod blocks;
 pub(crate) mod combine;
 pub(crate) mod draw;
+pub(crate) mod estimate;
 pub(crate) mod near;
 pub(crate) mod order;
+pub(crate) mod phrase;
+pub(crate) mod scale;
+pub(crate) mod shape;
+pub(crate) mod shuffle;
 pub(crate) mod tuples;
 
 use crate::scenario::TableWish;

@@ -219,7 +219,7 @@ pub(crate) fn fixture(name: &str) -> String {
 pub(crate) struct Database {
     pub(crate) name: String,
     pub(crate) config: Config,
-    session: Session,
+    pub(crate) session: Session,
 }
 
 impl Database {

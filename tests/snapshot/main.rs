@@ -7,6 +7,7 @@ mod forms;
 mod keys;
 mod lab;
 mod mistakes;
+mod profile;
 mod references;
 mod refused;
 mod rest;

@@ -7,20 +7,19 @@ use toml::de::DeValue;
 
 use crate::scenario::table::Table;
 use crate::scenario::value::Value;
-use crate::scenario::{ColumnWish, DEFAULT_SEED, Dump, DumpSource, SnapshotWish, TableWish};
+use crate::scenario::{ColumnWish, DEFAULT_SEED, Dump, DumpSource, ProfileWish, SnapshotWish, TableWish};
 
 pub(super) fn read(snapshot: &mut Table<'_>) -> SnapshotWish {
     let restore = snapshot.take("restore").map(|value| one_or_many(&value)).unwrap_or_default();
     let after = snapshot.take("after").map(|value| value.string_or_list()).unwrap_or_default();
     let mut first = BTreeMap::new();
-    let wish = SnapshotWish {
+    SnapshotWish {
         restore: restore.iter().filter_map(dump).collect(),
         after: after.iter().filter_map(script).collect(),
         seed: snapshot.take("seed").and_then(|value| value.whole()).unwrap_or(DEFAULT_SEED),
         tables: snapshot.tables("table", |table| grown(table, &mut first)),
-    };
-    snapshot.not_yet("profile", "remove it: what a column holds can be said under `[snapshot.table.columns.NAME]`");
-    wish
+        profile: snapshot.optional("profile", profile),
+    }
 }
 
 fn one_or_many<'a>(value: &Value<'a>) -> Vec<Value<'a>> {
@@ -78,6 +77,25 @@ fn script(value: &Value<'_>) -> Option<PathBuf> {
     } else {
         Some(path)
     }
+}
+
+fn profile(table: &mut Table<'_>) -> ProfileWish {
+    let path = table.require("path", "path = \"shop.profile\"");
+    ProfileWish {
+        path: path.and_then(|value| value.existing_path()).unwrap_or_default(),
+        scale: table.take("scale").and_then(|value| scale(&value)).unwrap_or(1.0),
+        // Not the text's to know: filled in once it is read.
+        file: PathBuf::new(),
+        line: table.document().line(table.span()),
+    }
+}
+
+fn scale(value: &Value<'_>) -> Option<f64> {
+    let scale = value.number()?;
+    if scale > 0.0 && scale.is_finite() {
+        return Some(scale);
+    }
+    value.refuse("must be greater than 0", "write `0.1` for a tenth of the rows")
 }
 
 /// A table to grow. `first` has the lines of those before it, by name.

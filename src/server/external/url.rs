@@ -55,6 +55,12 @@ impl Place {
         Self { endpoint, login, database, tls, shown }
     }
 
+    /// Whether it is on another machine, as far as its name tells.
+    pub(in crate::server) fn is_elsewhere(&self) -> bool {
+        let Endpoint::Tcp { host, .. } = &self.endpoint else { return false };
+        host != "localhost" && !host.parse().is_ok_and(|address: std::net::IpAddr| address.is_loopback())
+    }
+
     /// To one of its databases.
     pub(in crate::server) fn access(&self, engine: Engine, database: &str) -> Access {
         Access::new(engine, &self.endpoint, &self.login, database)

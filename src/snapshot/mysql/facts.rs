@@ -22,7 +22,13 @@ pub async fn table_facts(connection: &mut Conn, database: &str) -> Result<Vec<Ta
     for (table, bytes) in tables(connection, database).await? {
         let sql = format!("SELECT COUNT(*) FROM {}.{}", quote(database), quote(&table));
         let rows: Option<u64> = connection.query_first(sql).await?;
-        facts.push(TableFacts { name: relation(database, database, &table), rows, bytes });
+        facts.push(TableFacts {
+            name: relation(database, database, &table),
+            rows,
+            bytes,
+            source: None,
+            likeness: None,
+        });
     }
     facts.sort_by(|a, b| b.bytes.cmp(&a.bytes).then_with(|| a.name.cmp(&b.name)));
     Ok(facts)

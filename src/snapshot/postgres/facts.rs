@@ -17,6 +17,8 @@ pub async fn table_facts(client: &Client) -> Result<Vec<TableFacts>, tokio_postg
         name: row.get(0),
         rows: known_rows(row.get(1)),
         bytes: u64::try_from(row.get::<_, i64>(2)).unwrap_or(0),
+        source: None,
+        likeness: None,
     };
     Ok(client.query(sql, &[]).await?.iter().map(fact).collect())
 }

@@ -20,21 +20,27 @@ mod plan;
 mod references;
 mod rows;
 mod sample;
+mod shaped;
 mod source;
 mod table;
 mod tuples;
 mod vary;
 
+use std::collections::BTreeMap;
+
+use rand::RngExt;
 use rand::SeedableRng;
 use rand::rngs::ChaCha8Rng;
 use sha2::{Digest, Sha256};
+use shaped::Pattern;
 use tokio_postgres::{Client, Config};
 
 pub(crate) use error::server_says;
 pub use error::{GrowError, Place};
 pub(crate) use name::quote;
 
-use crate::scenario::TableWish;
+use crate::profile::{Profile, TableProfile};
+use crate::scenario::{ProfileWish, TableWish};
 use crate::snapshot::Listen;
 use crate::snapshot::grow::order::{self, Node};
 use name::{Relation, Unclear};
@@ -46,6 +52,22 @@ struct Task<'a> {
     wish: &'a TableWish,
     place: Place,
     add: u64,
+    profile: Option<&'a TableProfile>,
+}
+
+/// What was done.
+#[derive(Debug, Default)]
+pub struct Grown {
+    /// What a reader should know of it.
+    pub notes: Vec<String>,
+    /// The tables that got rows, as SQL has their names, and whether they were made after a profile.
+    pub tables: Vec<(String, bool)>,
+}
+
+/// A wish for a table, and after what it is made.
+struct Wished<'a> {
+    wish: TableWish,
+    profile: Option<&'a TableProfile>,
 }
 
 /// Brings each table to the rows that are wished for it, and says what a reader should know of it.
@@ -53,19 +75,22 @@ struct Task<'a> {
 /// `client` must be a superuser's, of the database to grow, and `config` lead there: indexes are built over connections of
 /// their own. Tables grow one after another, parents first; one that the server refuses rows for is as it was before. A
 /// table that has more rows already is left alone, and a note says so. The rows that are wished for a table that others
-/// inherit from are shared out among it and them as the existing ones are.
+/// inherit from are shared out among it and them as the existing ones are. Every table of a profile is wished for with its
+/// rows there, times the scale; a wish for it in the scenario goes before that.
 pub async fn grow(
     config: &Config,
     client: &mut Client,
     wishes: &[TableWish],
+    profile: Option<(&Profile, &ProfileWish)>,
     seed: u64,
     listen: Listen<'_>,
-) -> Result<Vec<String>, GrowError> {
+) -> Result<Grown, GrowError> {
     let relations = name::relations(client).await?;
-    let mut notes = Vec::new();
+    let mut grown = Grown::default();
     let mut tasks: Vec<Task<'_>> = Vec::new();
-    for wish in wishes {
-        for task in tasks_of(client, wish, &relations, &mut notes).await? {
+    let all = with_profile(wishes, profile, &relations)?;
+    for wished in &all {
+        for task in tasks_of(client, wished, &relations, &mut grown.notes).await? {
             if tasks.iter().any(|other| other.table.relation.oid == task.table.relation.oid) {
                 return Err(GrowError::Twice(task.place));
             }
@@ -74,21 +99,54 @@ pub async fn grow(
     }
     for at in order_of(&tasks)? {
         let task = &tasks[at];
-        let rng = generator(seed, &task.table);
-        let mut plan = plan::plan(client, &task.table, task.wish, &task.place, task.add, rng).await?;
-        notes.append(&mut plan.notes);
+        let mut rng = generator(seed, &task.table);
+        let pattern =
+            task.profile.map(|profile| Pattern { profile, rows: profile.rows.unwrap_or(0), seed: rng.random() });
+        let mut plan = plan::plan(client, &task.table, task.wish, &task.place, task.add, pattern.as_ref(), rng).await?;
+        grown.notes.append(&mut plan.notes);
         load::load(config, client, &task.table, task.wish, &task.place, plan, listen).await?;
+        grown.tables.push((task.table.relation.sql(), task.profile.is_some()));
     }
-    Ok(notes)
+    Ok(grown)
+}
+
+/// The wishes of the scenario, and for every other table of a profile that had rows one more.
+fn with_profile<'a>(
+    wishes: &[TableWish],
+    profile: Option<(&'a Profile, &ProfileWish)>,
+    relations: &[Relation],
+) -> Result<Vec<Wished<'a>>, GrowError> {
+    let mut all: Vec<Wished<'a>> = wishes.iter().map(|wish| Wished { wish: wish.clone(), profile: None }).collect();
+    let Some((profile, how)) = profile else { return Ok(all) };
+    let oid = |wish: &TableWish| find(wish, relations, &Place::from(wish)).map(|relation| relation.oid);
+    let own: Vec<u32> = wishes.iter().map(oid).collect::<Result<_, _>>()?;
+    for table in profile.tables.iter().filter(|table| table.rows.is_some_and(|rows| rows > 0)) {
+        #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "rows, times a positive scale")]
+        let rows = (table.rows.unwrap_or(0) as f64 * how.scale).round() as u64;
+        let wish = TableWish {
+            name: table.name.clone(),
+            rows,
+            columns: BTreeMap::new(),
+            file: how.file.clone(),
+            line: how.line,
+        };
+        let oid = oid(&wish)?;
+        match own.iter().position(|own| *own == oid) {
+            Some(at) => all[at].profile = Some(table),
+            None => all.push(Wished { wish, profile: Some(table) }),
+        }
+    }
+    Ok(all)
 }
 
 /// What must be done for one wish: usually one table, several where others inherit from it, none if it has its rows.
 async fn tasks_of<'a>(
     client: &Client,
-    wish: &'a TableWish,
+    wished: &'a Wished<'a>,
     relations: &[Relation],
     notes: &mut Vec<String>,
 ) -> Result<Vec<Task<'a>>, GrowError> {
+    let wish = &wished.wish;
     let place = Place::from(wish);
     let relation = find(wish, relations, &place)?;
     let mut tables = vec![Table::read(client, relation).await?];
@@ -117,7 +175,7 @@ async fn tasks_of<'a>(
         ));
     }
     let shares = shares(&counts, wish.rows - total);
-    let task = |(table, add)| Task { table, wish, place: place.clone(), add };
+    let task = |(table, add)| Task { table, wish, place: place.clone(), add, profile: wished.profile };
     let tasks: Vec<Task<'_>> = tables.into_iter().zip(shares).filter(|(_, add)| *add > 0).map(task).collect();
     if let Some(empty) = tasks.iter().find(|task| task.table.relation.kind == 'p' && task.table.rows == 0) {
         check_partition_key(empty)?;

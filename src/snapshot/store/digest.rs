@@ -9,7 +9,8 @@ use sha2::{Digest, Sha256};
 
 use super::LARGE;
 use super::sums::Sums;
-use crate::scenario::{ColumnWish, Dump, DumpSource, ServerWish, SnapshotWish, TableWish};
+use crate::profile::Profile;
+use crate::scenario::{ColumnWish, Dump, DumpSource, ProfileWish, ServerWish, SnapshotWish, TableWish};
 use crate::snapshot::grow;
 
 /// Raised when what is kept changes; made rows have a [format](grow::FORMAT) of their own.
@@ -44,7 +45,7 @@ pub(super) fn digest(
         recipe.text(name);
         recipe.text(value);
     }
-    let SnapshotWish { restore, after, tables, seed } = wish;
+    let SnapshotWish { restore, after, profile, tables, seed } = wish;
     recipe.number(restore.len() as u64);
     for Dump { from, sha256 } in restore {
         match (from, sha256) {
@@ -59,6 +60,11 @@ pub(super) fn digest(
     recipe.number(after.len() as u64);
     for script in after {
         recipe.file(script, sums)?;
+    }
+    if let Some(ProfileWish { path, scale, file: _, line: _ }) = profile {
+        recipe.text("profile");
+        recipe.file(path, sums)?;
+        recipe.number(scale.to_bits());
     }
     recipe.number(*seed);
     recipe.number(tables.len() as u64);
@@ -78,12 +84,33 @@ pub(super) fn digest(
 pub(crate) fn is_large(wish: &SnapshotWish) -> bool {
     const DUMPS: u64 = 1 << 20;
     const ROWS: u64 = 200_000;
-    dumped(wish) >= DUMPS || grown(wish) >= ROWS
+    let profiled = profiled(wish);
+    dumped(wish) >= DUMPS || grown(wish).saturating_add(profiled.rows) >= ROWS
 }
 
 /// About how many bytes the data will have: dumps are text that indexes come to, or compressed; a row is small.
 pub(super) fn estimate(wish: &SnapshotWish) -> u64 {
-    dumped(wish).saturating_mul(3).saturating_add(grown(wish).saturating_mul(150))
+    let known = profiled(wish).bytes;
+    dumped(wish).saturating_mul(3).saturating_add(grown(wish).saturating_mul(150)).saturating_add(known)
+}
+
+/// What a profile says of the data that is made after it. One that cannot be read is told of where it is used.
+#[derive(Default)]
+struct Profiled {
+    rows: u64,
+    bytes: u64,
+}
+
+fn profiled(wish: &SnapshotWish) -> Profiled {
+    let Some(how) = &wish.profile else { return Profiled::default() };
+    let Ok(profile) = Profile::read(&how.path) else { return Profiled::default() };
+    #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a size, times a positive scale")]
+    let scaled = |number: u64| (number as f64 * how.scale) as u64;
+    let tables = profile.tables.iter();
+    let bytes = tables
+        .clone()
+        .map(|table| table.bytes + table.toast_bytes + table.indexes.iter().map(|index| index.bytes).sum::<u64>());
+    Profiled { rows: scaled(tables.filter_map(|table| table.rows).sum()), bytes: scaled(bytes.sum()) }
 }
 
 fn grown(wish: &SnapshotWish) -> u64 {

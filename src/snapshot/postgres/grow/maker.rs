@@ -70,6 +70,11 @@ impl Maker {
         )
     }
 
+    /// Its lowest and highest value, in the kind's own unit.
+    pub(crate) fn bounds(&self) -> (i64, i64) {
+        self.bounds
+    }
+
     /// Writes a value with its length before it.
     pub(crate) fn put(&self, rng: &mut ChaCha8Rng, out: &mut BytesMut) {
         put(&self.kind, self.bounds, rng, out);

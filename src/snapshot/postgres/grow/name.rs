@@ -25,6 +25,11 @@ impl Relation {
     pub(crate) fn sql(&self) -> String {
         format!("{}.{}", quote(&self.schema), quote(&self.name))
     }
+
+    /// Its name as a person would write it, with its schema.
+    pub(crate) fn shown(&self) -> String {
+        format!("{}.{}", shown(&self.schema), shown(&self.name))
+    }
 }
 
 /// Quotes an identifier for SQL. Always with quotes, so that no list of keywords is needed.

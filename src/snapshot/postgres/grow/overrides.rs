@@ -100,16 +100,21 @@ pub(crate) async fn from_texts(
     Ok(tuples)
 }
 
-async fn range(client: &Client, column: &Column, low: &str, high: &str, place: &Place) -> Result<Maker, GrowError> {
+/// What turns a text into a whole number, in the unit of the column's kind (see [`Maker`]).
+pub(crate) fn unit(column: &Column, kind: &Kind, text: &str) -> String {
     let declared = &column.declared;
-    let unit = match &column.kind {
-        Kind::Numeric { scale, .. } => format!("round($1::text::numeric * 10::numeric ^ {scale})::int8"),
-        Kind::Float4 | Kind::Float8 => "round($1::text::float8 * 1000000)::int8".to_owned(),
-        Kind::Date => "($1::text::date - date '2000-01-01')::int8".to_owned(),
-        Kind::Time => "(extract(epoch FROM $1::text::time) * 1000000)::int8".to_owned(),
-        Kind::Timestamp => format!("(extract(epoch FROM $1::text::{declared}) * 1000000)::int8 - 946684800000000"),
-        _ => format!("$1::text::{declared}::int8"),
-    };
+    match kind {
+        Kind::Numeric { scale, .. } => format!("round({text}::numeric * 10::numeric ^ {scale})::int8"),
+        Kind::Float4 | Kind::Float8 => format!("round({text}::float8 * 1000000)::int8"),
+        Kind::Date => format!("({text}::date - date '2000-01-01')::int8"),
+        Kind::Time => format!("(extract(epoch FROM {text}::time) * 1000000)::int8"),
+        Kind::Timestamp => format!("(extract(epoch FROM {text}::{declared}) * 1000000)::int8 - 946684800000000"),
+        _ => format!("{text}::{declared}::int8"),
+    }
+}
+
+async fn range(client: &Client, column: &Column, low: &str, high: &str, place: &Place) -> Result<Maker, GrowError> {
+    let unit = unit(column, &column.kind, "$1::text");
     let mut bounds = [0_i64; 2];
     for (bound, text) in bounds.iter_mut().zip([low, high]) {
         let row = client.query_one(&format!("SELECT {unit}"), &[&text]).await;

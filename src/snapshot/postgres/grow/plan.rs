@@ -10,9 +10,10 @@ use super::error::{GrowError, Place};
 use super::keys::{self, Keeping};
 use super::maker::Maker;
 use super::name::shown;
+use super::shaped::Pattern;
 use super::source::{Source, World};
 use super::table::Table;
-use super::{overrides, references, sample, vary};
+use super::{overrides, references, sample, shaped, vary};
 use crate::scenario::{ColumnWish, TableWish};
 use crate::snapshot::grow::combine::Combinations;
 
@@ -63,6 +64,7 @@ pub(crate) async fn plan(
     wish: &TableWish,
     place: &Place,
     rows: u64,
+    pattern: Option<&Pattern<'_>>,
     rng: ChaCha8Rng,
 ) -> Result<Plan, GrowError> {
     overrides::check(table, wish, place)?;
@@ -72,6 +74,9 @@ pub(crate) async fn plan(
         why,
     })?;
     let mut draft = draft(client, table, wish, place, rows, rng, &keeping).await?;
+    if let Some(pattern) = pattern {
+        shaped::settle(&mut draft, &keeping, pattern).await?;
+    }
     references::settle(&mut draft, &keeping).await?;
     for at in 0..table.columns.len() {
         draft.apply_wish(at).await?;

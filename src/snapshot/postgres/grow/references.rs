@@ -68,7 +68,7 @@ fn is_given(draft: &Draft<'_>, columns: &[usize]) -> bool {
     columns.iter().any(given)
 }
 
-fn positions(draft: &Draft<'_>, key: &Foreign) -> Vec<usize> {
+pub(crate) fn positions(draft: &Draft<'_>, key: &Foreign) -> Vec<usize> {
     key.columns.iter().filter_map(|name| draft.table.position(name)).collect()
 }
 
@@ -219,7 +219,7 @@ fn draw(draft: &mut Draft<'_>, keys: Tuples, columns: &[usize], null_with: Optio
 }
 
 /// A parent's keys, in the types of the columns that refer to them.
-async fn parent_keys(draft: &Draft<'_>, key: &Foreign, columns: &[usize]) -> Result<Tuples, GrowError> {
+pub(crate) async fn parent_keys(draft: &Draft<'_>, key: &Foreign, columns: &[usize]) -> Result<Tuples, GrowError> {
     let names: Vec<String> = key.parent_columns.iter().map(|name| quote(name)).collect();
     let cast = names.iter().zip(columns).map(|(name, at)| format!("{name}::{}", draft.table.columns[*at].declared));
     let whole = names.iter().map(|name| format!("{name} IS NOT NULL"));

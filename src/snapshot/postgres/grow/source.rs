@@ -1,6 +1,7 @@
 //! Where the values of a column come from, and how one of them is written.
 
 use std::collections::HashMap;
+use std::sync::Arc;
 
 use bytes::{BufMut, BytesMut};
 use rand::RngExt;
@@ -8,6 +9,7 @@ use rand::rngs::ChaCha8Rng;
 
 use super::kind::Kind;
 use super::maker::{Maker, framed, put_uuid};
+use super::shaped::Shaped;
 use super::tuples::{NULL, Tuples, put_field};
 pub(crate) use crate::snapshot::grow::draw::{Draw, Over, Pool};
 
@@ -46,6 +48,8 @@ pub(crate) enum Source {
     Numbered(Numbered),
     Uuid,
     RandomBytes,
+    /// As a profile has it.
+    Shaped(Arc<Shaped>),
     /// A part of the key tuple that was drawn for the row.
     Drawn {
         draw: usize,
@@ -111,6 +115,7 @@ impl Source {
                 out.put_i32(16);
                 out.put_u128(rng.random());
             }
+            Self::Shaped(shaped) => shaped.put(drawn.row, out),
             Self::Drawn { draw, part } => {
                 let draw_of = &world.draws[*draw];
                 let is_null =

@@ -15,6 +15,9 @@ const DAY_MICROS: i64 = 86_400_000_000;
 /// Settles every column that was chosen to be different in each row.
 pub(crate) async fn settle(draft: &mut Draft<'_>, keeping: &Keeping) -> Result<(), GrowError> {
     for (at, how) in &keeping.varied {
+        if let Some(Source::Shaped(_)) = draft.sources[*at] {
+            continue;
+        }
         let source = match how {
             Vary::Number => count(draft, *at, draft.rows, Over::Rows).await?,
             Vary::Uuid => Source::Uuid,
