@@ -8,12 +8,17 @@ pub(crate) mod blocks;
 pub(crate) mod combine;
 pub(crate) mod draw;
 pub(crate) mod estimate;
+pub(crate) mod fake;
+pub(crate) mod hints;
 pub(crate) mod near;
 pub(crate) mod order;
+pub(crate) mod pattern;
 pub(crate) mod phrase;
 pub(crate) mod scale;
 pub(crate) mod shape;
 pub(crate) mod shuffle;
+pub(crate) mod text;
+pub(crate) mod tried;
 pub(crate) mod tuples;
 
 use crate::scenario::TableWish;

@@ -2,6 +2,7 @@
 //!
 //! Servers are this machine's own and those of the images `postgres:15`, `17` and `18`; one that is missing fails.
 
+mod checks;
 mod dumps;
 mod forms;
 mod keys;

@@ -4,11 +4,12 @@
 //! foreign keys hold, AUTO_INCREMENT goes on behind the last number, and the same seed on the same data makes the same rows.
 //!
 //! Limits: a key made of foreign keys is checked against all parents' keys in memory (about 20 bytes for each); unique keys on
-//! expressions and on generated columns are left to the server to refuse; CHECK constraints of a table without rows hold
-//! only if the scenario says what its columns may hold. Of geometries, points alone are made up. Rows come in the order of
+//! expressions and on generated columns are left to the server to refuse, and so are CHECK constraints that no made-up value
+//! is seen to keep. Of geometries, points alone are made up. Rows come in the order of
 //! the primary key where that counts on, which is the order that the server is fastest in.
 
 mod ask;
+mod checks;
 mod error;
 mod field;
 mod indexes;

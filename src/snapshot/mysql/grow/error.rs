@@ -100,6 +100,18 @@ pub enum GrowError {
         /// Why, and what to do.
         why: String,
     },
+    /// A CHECK constraint that cannot be kept.
+    #[error("{place}: CHECK constraint {name} ({expression}): {why}")]
+    Check {
+        /// Where it was asked for.
+        place: Place,
+        /// Its name, or the names of those that hang together.
+        name: String,
+        /// The first of them, as SQL has it.
+        expression: String,
+        /// Why, and what to do.
+        why: String,
+    },
     /// Tables that wait for each other's first row.
     #[error(
         "{place}: {} refer to each other and are all empty, so none of them can have a first row; put a few rows into the restored dump",

@@ -142,6 +142,34 @@ impl Kind {
         }
     }
 
+    /// The least and the greatest number that a column of this kind holds, in the unit of [`Kind::write_number`].
+    pub(crate) fn limits(&self) -> (i128, i128) {
+        // 1000-01-01.
+        const FIRST: i128 = -354_285;
+        let greatest = self.greatest();
+        match self {
+            Self::Int { least, greatest } => (*least, *greatest),
+            Self::Bool => (-128, 127),
+            Self::Decimal { whole, scale, unsigned } => {
+                let most = 10_i128.checked_pow(whole + scale).map_or(i128::MAX / 4, |limit| limit - 1);
+                (if *unsigned { 0 } else { -most }, most)
+            }
+            Self::Float { unsigned } => (if *unsigned { 0 } else { -greatest * 1_000_000 }, greatest * 1_000_000),
+            Self::Date => (FIRST, greatest),
+            // 838:59:59 and as much below.
+            Self::Time { .. } => (-3_020_399_000_000, 3_020_399_000_000),
+            Self::Moment { timestamp: true, .. } => (1_000_000, greatest),
+            Self::Moment { .. } => (FIRST * DAY, greatest),
+            Self::Year => (1_901, greatest),
+            _ => (0, greatest),
+        }
+    }
+
+    /// Whether its values are bytes and not text.
+    pub(crate) fn is_binary(&self) -> bool {
+        matches!(self, Self::Bit { .. } | Self::Bytes { .. } | Self::Point { .. })
+    }
+
     /// What 1 is in the unit of [`Kind::write_number`].
     pub(crate) fn one(&self) -> i128 {
         match self {

@@ -9,23 +9,20 @@ use rand::RngExt;
 use rand::rngs::ChaCha8Rng;
 
 use super::kind::{DAY, Kind};
+use crate::snapshot::grow::text::Texts;
 
 /// Days from 1970-01-01 to 2023-01-01, and the days of three years.
 pub(crate) const FIRST_DAY: i128 = 19_358;
 pub(crate) const DAYS: i128 = 1_096;
-
-const WORDS: [&str; 32] = [
-    "amber", "basil", "cedar", "delta", "ember", "fable", "grove", "haven", "inlet", "jolly", "kayak", "lemon",
-    "maple", "noble", "ocean", "pearl", "quilt", "river", "stone", "tulip", "umber", "vivid", "willow", "xenon",
-    "yield", "zephyr", "birch", "coral", "dune", "flint", "harbor", "meadow",
-];
 
 /// Makes values of one kind.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Maker {
     kind: Kind,
     /// Lowest and highest, both included, in the unit of [`Kind::write_number`].
-    bounds: (i128, i128),
+    pub(crate) bounds: (i128, i128),
+    /// What texts are.
+    pub(crate) texts: Texts,
 }
 
 impl Maker {
@@ -46,12 +43,12 @@ impl Maker {
             Kind::Float { .. } => (0, 1_000_000_000),
             _ => (0, 0),
         };
-        Some(Self { kind: kind.clone(), bounds })
+        Some(Self { kind: kind.clone(), bounds, texts: Texts::default() })
     }
 
     /// One with bounds of its own; `None` for a kind that has no order a range could mean.
     pub(crate) fn within(kind: &Kind, low: i128, high: i128) -> Option<Self> {
-        Self::can_range(kind).then(|| Self { kind: kind.clone(), bounds: (low, high) })
+        Self::can_range(kind).then(|| Self { kind: kind.clone(), bounds: (low, high), texts: Texts::default() })
     }
 
     /// Whether a range means something for a kind.
@@ -74,10 +71,10 @@ impl Maker {
     pub(crate) fn write(&self, rng: &mut ChaCha8Rng, out: &mut Vec<u8>) {
         let (low, high) = self.bounds;
         match &self.kind {
-            Kind::Text { limit } => write_phrase(rng, *limit, out),
+            Kind::Text { limit } => self.texts.write(rng, *limit, out),
             Kind::Json => {
                 out.extend_from_slice(b"{\"name\": \"");
-                write_phrase(rng, usize::MAX, out);
+                Texts::Words.write(rng, usize::MAX, out);
                 let _ = write!(out, "\", \"count\": {}}}", rng.random_range(0..1_000));
             }
             Kind::Bytes { limit, fixed } => {
@@ -111,17 +108,6 @@ pub(crate) fn write_uuid(rng: &mut ChaCha8Rng, out: &mut Vec<u8>) {
     let version = (rng.random::<u128>() & !(0xf << 76)) | (4 << 76);
     let all = format!("{:032x}", (version & !(3 << 62)) | (2 << 62));
     let _ = write!(out, "{}-{}-{}-{}-{}", &all[..8], &all[8..12], &all[12..16], &all[16..20], &all[20..]);
-}
-
-fn write_phrase(rng: &mut ChaCha8Rng, limit: usize, out: &mut Vec<u8>) {
-    let start = out.len();
-    for nth in 0..rng.random_range(1..=3) {
-        if nth > 0 {
-            out.push(b' ');
-        }
-        out.extend_from_slice(WORDS[rng.random_range(0..WORDS.len())].as_bytes());
-    }
-    out.truncate(out.len().min(start.saturating_add(limit)));
 }
 
 /// As the server keeps it: the reference system, then well-known binary of little-endian order (MySQL 9.7 manual, 13.4.3).

@@ -99,16 +99,19 @@ pub(crate) async fn from_texts(
     Ok(tuples)
 }
 
-async fn range(conn: &mut Conn, column: &Column, low: &str, high: &str, place: &Place) -> Result<Maker, GrowError> {
-    let unit = match &column.kind {
-        Kind::Decimal { .. } | Kind::Float { .. } => {
-            format!("CAST(ROUND(c * {}) AS DECIMAL(65, 0))", column.kind.one())
-        }
+/// What makes a number of a value `c`, in the unit of [`Maker::within`], as SQL has it.
+pub(crate) fn unit(kind: &Kind) -> String {
+    match kind {
+        Kind::Decimal { .. } | Kind::Float { .. } => format!("CAST(ROUND(c * {}) AS DECIMAL(65, 0))", kind.one()),
         Kind::Date => "DATEDIFF(c, '1970-01-01')".to_owned(),
         Kind::Time { .. } => "TIME_TO_SEC(c) * 1000000 + IF(c < 0, -1, 1) * MICROSECOND(c)".to_owned(),
         Kind::Moment { .. } => "TIMESTAMPDIFF(MICROSECOND, '1970-01-01', c)".to_owned(),
         _ => "c + 0".to_owned(),
-    };
+    }
+}
+
+async fn range(conn: &mut Conn, column: &Column, low: &str, high: &str, place: &Place) -> Result<Maker, GrowError> {
+    let unit = unit(&column.kind);
     let mut bounds = [0_i128; 2];
     for (bound, text) in bounds.iter_mut().zip([low, high]) {
         let number = as_kept(conn, column, text, &unit, place).await?;
@@ -131,7 +134,7 @@ async fn range(conn: &mut Conn, column: &Column, low: &str, high: &str, place: &
 }
 
 /// What a column of this type makes of a text: it is put into a temporary table, under the server's own `sql_mode`.
-async fn as_kept(
+pub(crate) async fn as_kept(
     conn: &mut Conn,
     column: &Column,
     value: &str,

@@ -8,12 +8,15 @@ use rand::rngs::ChaCha8Rng;
 
 use super::error::{GrowError, Place};
 use super::keys;
+use super::kind::Kind;
 use super::maker::Maker;
 use super::source::{Source, World};
 use super::table::Table;
-use super::{overrides, references, sample, vary};
+use super::{checks, overrides, references, sample, vary};
 use crate::scenario::{ColumnWish, TableWish};
 use crate::snapshot::grow::combine::Combinations;
+use crate::snapshot::grow::fake::Fake;
+use crate::snapshot::grow::text::Texts;
 
 /// How the rows of one table are made.
 #[derive(Debug)]
@@ -76,7 +79,9 @@ pub(crate) async fn plan(
     for at in 0..table.columns.len() {
         draft.apply_wish(at).await?;
     }
+    checks::settle(&mut draft, &keeping).await?;
     vary::settle(&mut draft, &keeping).await?;
+    checks::settle_varied(&mut draft).await?;
     references::settle_own(&mut draft)?;
     references::check(&draft)?;
     let columns = (0..table.columns.len()).filter_map(|at| draft.fill(at).transpose()).collect::<Result<_, _>>()?;
@@ -114,6 +119,18 @@ impl Draft<'_> {
         self.wish.columns.get(&self.table.columns[at].name)
     }
 
+    /// What makes up values of a column that nothing is said of.
+    pub(crate) fn usual(&self, at: usize) -> Option<Maker> {
+        let column = &self.table.columns[at];
+        let mut maker = Maker::new(&column.kind)?;
+        if let Kind::Text { limit } = column.kind
+            && let Some(fake) = Fake::of(&self.table.relation.name, &column.name, limit)
+        {
+            maker.texts = Texts::Fake(fake);
+        }
+        Some(maker)
+    }
+
     /// An error about one column.
     pub(crate) fn column_error(&self, at: usize, why: String) -> GrowError {
         GrowError::Column { place: self.place.clone(), column: self.table.columns[at].name.clone(), why }
@@ -138,7 +155,7 @@ impl Draft<'_> {
             (None, Some(in_sample)) => Source::Sampled(in_sample),
             // Of what a CHECK constraint demands, the default is the one value that is known to do.
             (None, None) if column.has_default && self.table.is_checked(&column.name) => return Ok(None),
-            (None, None) => match Maker::new(&column.kind) {
+            (None, None) => match self.usual(at) {
                 Some(maker) => Source::Made(maker),
                 None if column.has_default => return Ok(None),
                 None if !column.not_null => Source::Null,

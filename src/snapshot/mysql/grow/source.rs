@@ -8,6 +8,7 @@ use super::field;
 use super::kind::Kind;
 use super::maker::{Maker, write_uuid};
 use crate::snapshot::grow::draw::{Draw, Over, Pool};
+use crate::snapshot::grow::text::{Texts, cut};
 use crate::snapshot::grow::tuples::{Tuples, value};
 
 /// Where the values of a column come from.
@@ -68,7 +69,7 @@ pub(crate) struct World {
 
 impl Drawn {
     /// How far a counter is.
-    fn nth(&self, over: Over) -> u64 {
+    pub(crate) fn nth(&self, over: Over) -> u64 {
         match over {
             Over::Rows => self.row,
             Over::Laps => self.lap,
@@ -133,6 +134,8 @@ pub(crate) struct Numbered {
     pub(crate) limit: usize,
     /// Whether NULLs stay NULL.
     pub(crate) keep_nulls: bool,
+    /// What the texts are that have no sample.
+    pub(crate) texts: Texts,
 }
 
 impl Numbered {
@@ -142,16 +145,14 @@ impl Numbered {
     }
 
     /// Writes the text; `false` is NULL.
-    fn write(&self, drawn: &Drawn, world: &World, rng: &mut ChaCha8Rng, out: &mut Vec<u8>) -> bool {
+    pub(crate) fn write(&self, drawn: &Drawn, world: &World, rng: &mut ChaCha8Rng, out: &mut Vec<u8>) -> bool {
         let base = self.column.map(|column| world.sample.value(drawn.sample, column));
         let mut made = Vec::new();
         let base = match base {
             Some(None) if self.keep_nulls => return false,
             Some(Some(bytes)) => bytes,
             Some(None) | None => {
-                if let Some(maker) = Maker::new(&Kind::Text { limit: self.limit }) {
-                    maker.write(rng, &mut made);
-                }
+                self.texts.write(rng, self.limit, &mut made);
                 &made
             }
         };
@@ -178,11 +179,6 @@ impl Numbered {
     }
 }
 
-/// The first letters of a text.
-fn cut(text: &str, letters: usize) -> &str {
-    &text[..text.char_indices().nth(letters).map_or(text.len(), |(at, _)| at)]
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -201,7 +197,7 @@ mod tests {
             ("ann@example.org", 6, false, 1, "ann-1"),
             ("", 2, false, 7, "-7"),
         ] {
-            let numbered = Numbered { column: None, marker: '-', first, limit, keep_nulls: false };
+            let numbered = Numbered { column: None, marker: '-', first, limit, keep_nulls: false, texts: Texts::Words };
             let mut out = Vec::new();
             numbered.write_text(text, number, &mut out);
             assert_eq!(std::str::from_utf8(&out), Ok(expected), "{text} {limit:?}");

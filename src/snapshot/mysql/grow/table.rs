@@ -69,6 +69,8 @@ pub(crate) struct Foreign {
 pub(crate) struct Check {
     pub(crate) name: String,
     pub(crate) columns: Vec<String>,
+    /// As SQL has it.
+    pub(crate) expression: String,
 }
 
 impl Table {
@@ -95,14 +97,15 @@ impl Table {
         let next = format!("SELECT auto_increment FROM information_schema.tables WHERE {filter}");
 
         let generated: BTreeMap<String, String> = columns.iter().filter_map(generated).collect();
-        let checks: Vec<(Check, String)> = checks.iter().map(check).collect();
+        let checks: Vec<Check> = checks.iter().map(|row| check(row, mariadb)).collect();
         let deciding: Vec<String> = partitions.iter().flat_map(|row| quoted_names(&field(row, 0))).collect();
         let fillable = columns.iter().filter(|row| !generated.contains_key(&field(row, 0)));
         let mut columns: Vec<Column> = fillable.map(|row| column(row, &deciding)).collect();
         // MariaDB's JSON is a text with a check of its own.
         for column in &mut columns {
             let valid = format!("json_valid({})", quote(&column.name));
-            if matches!(column.kind, Kind::Text { .. }) && checks.iter().any(|(_, clause)| clause.contains(&valid)) {
+            if matches!(column.kind, Kind::Text { .. }) && checks.iter().any(|check| check.expression.contains(&valid))
+            {
                 column.kind = Kind::Json;
             }
         }
@@ -115,7 +118,7 @@ impl Table {
             uniques: unique_keys(&uniques, &generated),
             foreign,
             columns,
-            checks: checks.into_iter().map(|(check, _)| check).collect(),
+            checks,
             next: ask::number(conn, &what, &next).await?,
         })
     }
@@ -187,9 +190,23 @@ fn column(row: &Row, deciding: &[String]) -> Column {
     }
 }
 
-fn check(row: &Row) -> (Check, String) {
+fn check(row: &Row, mariadb: bool) -> Check {
     let clause = field(row, 1);
-    (Check { name: field(row, 0), columns: quoted_names(&clause) }, clause)
+    let mut columns = quoted_names(&clause);
+    columns.sort();
+    columns.dedup();
+    // MySQL's catalog has it as a literal of SQL would: each quote and backslash with a backslash before it.
+    let expression = if mariadb { clause } else { without_escapes(&clause) };
+    Check { name: field(row, 0), columns, expression }
+}
+
+fn without_escapes(clause: &str) -> String {
+    let mut letters = clause.chars();
+    let mut plain = String::new();
+    while let Some(letter) = letters.next() {
+        plain.extend(if letter == '\\' { letters.next() } else { Some(letter) });
+    }
+    plain
 }
 
 fn unique_keys(rows: &[Row], generated: &BTreeMap<String, String>) -> Vec<Unique> {

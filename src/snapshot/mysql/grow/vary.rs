@@ -117,6 +117,7 @@ async fn numbered(draft: &mut Draft<'_>, at: usize) -> Result<Source, GrowError>
         first,
         limit,
         keep_nulls: !not_null,
+        texts: draft.usual(at).map(|maker| maker.texts).unwrap_or_default(),
     }))
 }
 

@@ -212,6 +212,7 @@ mod tests {
         let column = |(name, kind): &(&str, Kind)| Column {
             name: (*name).into(),
             declared: "whatever".into(),
+            base: "whatever".into(),
             kind: kind.clone(),
             binary: true,
             not_null: true,

@@ -8,17 +8,12 @@ use rand::RngExt;
 use rand::rngs::ChaCha8Rng;
 
 use super::kind::{Kind, put_numeric};
+use crate::snapshot::grow::text::Texts;
 
 /// Days from 2000-01-01 to 2023-01-01, and the days of three years.
 const FIRST_DAY: i64 = 8_401;
 const DAYS: i64 = 1_096;
 const DAY_MICROS: i64 = 86_400_000_000;
-
-const WORDS: [&str; 32] = [
-    "amber", "basil", "cedar", "delta", "ember", "fable", "grove", "haven", "inlet", "jolly", "kayak", "lemon",
-    "maple", "noble", "ocean", "pearl", "quilt", "river", "stone", "tulip", "umber", "vivid", "willow", "xenon",
-    "yield", "zephyr", "birch", "coral", "dune", "flint", "harbor", "meadow",
-];
 
 /// Makes values of one kind.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -27,6 +22,8 @@ pub(crate) struct Maker {
     /// Lowest and highest, both included, in the kind's own unit: numbers scaled by `10^scale`, millionths of a float,
     /// days, microseconds.
     bounds: (i64, i64),
+    /// What texts are.
+    pub(crate) texts: Texts,
 }
 
 impl Maker {
@@ -46,12 +43,12 @@ impl Maker {
             Kind::Float4 | Kind::Float8 => (0, 1_000_000_000),
             _ => (1, 1_000_000),
         };
-        Some(Self { kind: kind.clone(), bounds })
+        Some(Self { kind: kind.clone(), bounds, texts: Texts::default() })
     }
 
     /// One with bounds of its own; `None` for a kind that has no order a range could mean.
     pub(crate) fn within(kind: &Kind, low: i64, high: i64) -> Option<Self> {
-        Self::can_range(kind).then(|| Self { kind: kind.clone(), bounds: (low, high) })
+        Self::can_range(kind).then(|| Self { kind: kind.clone(), bounds: (low, high), texts: Texts::default() })
     }
 
     /// Whether a range means something for a kind.
@@ -77,6 +74,9 @@ impl Maker {
 
     /// Writes a value with its length before it.
     pub(crate) fn put(&self, rng: &mut ChaCha8Rng, out: &mut BytesMut) {
+        if let Kind::Text { limit } = self.kind {
+            return framed(out, |out| self.texts.write(rng, limit.unwrap_or(usize::MAX), out));
+        }
         put(&self.kind, self.bounds, rng, out);
     }
 }
@@ -116,7 +116,7 @@ fn put(kind: &Kind, (low, high): (i64, i64), rng: &mut ChaCha8Rng, out: &mut Byt
             out.put_u8(rng.random_range(0..=1));
         }
         Kind::Enum(labels) => framed(out, |out| out.put_slice(labels[rng.random_range(0..labels.len())].as_bytes())),
-        Kind::Text { limit } => framed(out, |out| put_phrase(rng, *limit, out)),
+        Kind::Text { limit } => framed(out, |out| Texts::Words.write(rng, limit.unwrap_or(usize::MAX), out)),
         Kind::Json => framed(out, |out| put_document(rng, out)),
         Kind::Jsonb => framed(out, |out| {
             out.put_u8(1);
@@ -165,22 +165,9 @@ fn between(rng: &mut ChaCha8Rng, low: i64, high: i64) -> f64 {
     (low as f64 + share * (high as f64 - low as f64)) / 1e6
 }
 
-fn put_phrase(rng: &mut ChaCha8Rng, limit: Option<usize>, out: &mut BytesMut) {
-    let start = out.len();
-    for nth in 0..rng.random_range(1..=3) {
-        if nth > 0 {
-            out.put_u8(b' ');
-        }
-        out.put_slice(WORDS[rng.random_range(0..WORDS.len())].as_bytes());
-    }
-    if let Some(limit) = limit {
-        out.truncate(out.len().min(start + limit));
-    }
-}
-
 fn put_document(rng: &mut ChaCha8Rng, out: &mut BytesMut) {
     out.put_slice(b"{\"name\": \"");
-    put_phrase(rng, None, out);
+    Texts::Words.write(rng, usize::MAX, out);
     out.put_slice(format!("\", \"count\": {}}}", rng.random_range(0..1_000)).as_bytes());
 }
 

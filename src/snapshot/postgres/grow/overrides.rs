@@ -102,14 +102,35 @@ pub(crate) async fn from_texts(
 
 /// What turns a text into a whole number, in the unit of the column's kind (see [`Maker`]).
 pub(crate) fn unit(column: &Column, kind: &Kind, text: &str) -> String {
-    let declared = &column.declared;
+    let base = &column.base;
     match kind {
         Kind::Numeric { scale, .. } => format!("round({text}::numeric * 10::numeric ^ {scale})::int8"),
         Kind::Float4 | Kind::Float8 => format!("round({text}::float8 * 1000000)::int8"),
         Kind::Date => format!("({text}::date - date '2000-01-01')::int8"),
         Kind::Time => format!("(extract(epoch FROM {text}::time) * 1000000)::int8"),
-        Kind::Timestamp => format!("(extract(epoch FROM {text}::{declared}) * 1000000)::int8 - 946684800000000"),
-        _ => format!("{text}::{declared}::int8"),
+        Kind::Timestamp => format!("(extract(epoch FROM {text}::{base}) * 1000000)::int8 - 946684800000000"),
+        _ => format!("{text}::{base}::int8"),
+    }
+}
+
+/// What 1 is in that unit.
+pub(crate) fn scale(kind: &Kind) -> i128 {
+    match kind {
+        Kind::Numeric { scale, .. } => 10_i128.pow((*scale).min(30)),
+        Kind::Float4 | Kind::Float8 => 1_000_000,
+        _ => 1,
+    }
+}
+
+/// The greatest number in that unit that a column of a kind holds for certain, as far from 0 in both directions.
+pub(crate) fn limit(kind: &Kind) -> i128 {
+    match kind {
+        // 2000-01-01 is as many days after 4713 BC.
+        Kind::Date => 2_451_545,
+        Kind::Time => 86_400_000_000 - 1,
+        Kind::Timestamp => 2_451_545 * 86_400_000_000,
+        Kind::Float4 | Kind::Float8 => 1 << 53,
+        kind => (i128::from(kind.greatest()) * scale(kind)).min(i128::from(i64::MAX)),
     }
 }
 
@@ -214,6 +235,7 @@ mod tests {
         let column = |kind, not_null| Column {
             name: "c".into(),
             declared: "t".into(),
+            base: "t".into(),
             kind,
             binary: true,
             not_null,

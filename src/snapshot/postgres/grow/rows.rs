@@ -125,6 +125,7 @@ mod tests {
     use super::super::tuples::Tuples;
     use super::*;
     use crate::snapshot::grow::FORMAT;
+    use crate::snapshot::grow::text::Texts;
 
     fn plan(seed: u64, rows: u64) -> Plan {
         let mut sample = Tuples::new(1);
@@ -176,7 +177,13 @@ mod tests {
     #[test]
     fn a_seed_makes_the_rows_that_this_format_has() {
         let mut plan = plan(1, 10_000);
-        let text = Source::Numbered(Numbered { column: None, marker: '-', limit: Some(20), keep_nulls: false });
+        let text = Source::Numbered(Numbered {
+            column: None,
+            marker: '-',
+            limit: Some(20),
+            keep_nulls: false,
+            texts: Texts::Words,
+        });
         let kinds = [Kind::Numeric { whole: 5, scale: 2 }, Kind::Float8, Kind::Timestamp, Kind::Text { limit: None }];
         let made = kinds.iter().map(|kind| Source::Made(Maker::new(kind).expect("can be made")));
         for source in made.chain([text]) {

@@ -12,6 +12,7 @@ use super::maker::{Maker, framed, put_uuid};
 use super::shaped::Shaped;
 use super::tuples::{NULL, Tuples, put_field};
 pub(crate) use crate::snapshot::grow::draw::{Draw, Over, Pool};
+use crate::snapshot::grow::text::Texts;
 
 /// Where the values of a column come from.
 #[derive(Debug, Clone)]
@@ -170,6 +171,8 @@ pub(crate) struct Numbered {
     pub(crate) limit: Option<usize>,
     /// Whether NULLs stay NULL.
     pub(crate) keep_nulls: bool,
+    /// What the texts are that have no sample.
+    pub(crate) texts: Texts,
 }
 
 impl Numbered {
@@ -185,12 +188,10 @@ impl Numbered {
             Some(None) if self.keep_nulls => return put_field(out, None),
             Some(Some(bytes)) => bytes,
             Some(None) | None => {
-                let mut field = BytesMut::new();
-                if let Some(maker) = Maker::new(&Kind::Text { limit: self.limit }) {
-                    maker.put(rng, &mut field);
-                }
-                made = field;
-                made.get(4..).unwrap_or_default()
+                let mut text = Vec::new();
+                self.texts.write(rng, self.limit.unwrap_or(usize::MAX), &mut text);
+                made = text;
+                &made
             }
         };
         let text = String::from_utf8_lossy(base);
@@ -245,7 +246,7 @@ mod tests {
             ("ann@example.org", Some(6), 1, "ann-1"),
             ("", Some(2), 7, "-7"),
         ] {
-            let numbered = Numbered { column: None, marker: '-', limit, keep_nulls: false };
+            let numbered = Numbered { column: None, marker: '-', limit, keep_nulls: false, texts: Texts::Words };
             let mut out = BytesMut::new();
             numbered.put_text(text, number, &mut out);
             assert_eq!(std::str::from_utf8(&out), Ok(expected), "{text} {limit:?}");

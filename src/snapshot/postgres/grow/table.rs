@@ -26,6 +26,8 @@ pub(crate) struct Column {
     pub(crate) name: String,
     /// Its declared type, as SQL has it.
     pub(crate) declared: String,
+    /// The same with domains followed to the type they stand on.
+    pub(crate) base: String,
     pub(crate) kind: Kind,
     /// Whether values can be read and written in binary at all (`typsend`, `typreceive`).
     pub(crate) binary: bool,
@@ -60,11 +62,13 @@ pub(crate) struct Foreign {
     pub(crate) parent_columns: Vec<String>,
 }
 
-/// A CHECK constraint.
+/// A CHECK constraint, of the table or of a domain that a column has.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Check {
     pub(crate) name: String,
     pub(crate) columns: Vec<String>,
+    /// As SQL has it.
+    pub(crate) expression: String,
 }
 
 impl Table {
@@ -86,7 +90,10 @@ impl Table {
             columns: columns.iter().map(column).collect(),
             uniques: uniques.iter().map(unique).collect(),
             foreign: foreign.iter().map(foreign_key).collect(),
-            checks: checks.iter().map(|row| Check { name: row.get(0), columns: row.get(1) }).collect(),
+            checks: checks
+                .iter()
+                .map(|row| Check { name: row.get(0), columns: row.get(1), expression: row.get(2) })
+                .collect(),
         })
     }
 
@@ -131,6 +138,7 @@ fn column(row: &Row) -> Column {
         has_default: row.get(4),
         partition_key: row.get(12),
         sequences: row.get(13),
+        base: row.get(14),
     }
 }
 
@@ -173,7 +181,8 @@ SELECT a.attname::text, format_type(a.atttypid, a.atttypmod), t.typsend <> 0 AND
                UNION
                  SELECT d.objid FROM pg_depend d
                  WHERE d.classid = 'pg_class'::regclass AND d.refclassid = 'pg_class'::regclass
-                   AND d.refobjid = a.attrelid AND d.refobjsubid = a.attnum AND d.deptype IN ('a', 'i')))
+                   AND d.refobjid = a.attrelid AND d.refobjsubid = a.attnum AND d.deptype IN ('a', 'i'))),
+       format_type(t.oid, b.typmod)
 FROM pg_attribute a
 JOIN base b ON b.attnum = a.attnum
 JOIN pg_type t ON t.oid = b.typ AND t.typtype <> 'd'
@@ -216,8 +225,23 @@ WHERE c.conrelid = $1 AND c.contype = 'f'
   AND NOT EXISTS (SELECT 1 FROM pg_constraint up WHERE up.oid = c.conparentid AND up.conrelid = c.conrelid)
 ORDER BY cardinality(c.conkey) DESC, c.conname";
 
+/// Those of the table, then those of domains, with the column in the place of `VALUE`. From PostgreSQL 18 on a constraint need
+/// not be enforced (`pg_constraint.conenforced`).
 const CHECKS: &str = "
-SELECT c.conname::text,
-       ARRAY(SELECT a.attname::text FROM pg_attribute a
-             WHERE a.attrelid = c.conrelid AND a.attnum = ANY (c.conkey) ORDER BY a.attnum)
-FROM pg_constraint c WHERE c.conrelid = $1 AND c.contype = 'c' ORDER BY c.conname";
+WITH RECURSIVE domains(attnum, attname, typ) AS (
+    SELECT attnum, attname::text, atttypid FROM pg_attribute WHERE attrelid = $1 AND attnum > 0 AND NOT attisdropped
+  UNION ALL
+    SELECT d.attnum, d.attname, t.typbasetype FROM domains d JOIN pg_type t ON t.oid = d.typ WHERE t.typtype = 'd'
+)
+SELECT conname, columns, expression FROM (
+    SELECT 0 AS at, c.conname::text AS conname,
+           ARRAY(SELECT a.attname::text FROM pg_attribute a
+                 WHERE a.attrelid = c.conrelid AND a.attnum = ANY (c.conkey) ORDER BY a.attnum) AS columns,
+           pg_get_expr(c.conbin, c.conrelid) AS expression
+    FROM pg_constraint c
+    WHERE c.conrelid = $1 AND c.contype = 'c' AND coalesce((to_jsonb(c) ->> 'conenforced')::boolean, true)
+  UNION ALL
+    SELECT d.attnum, c.conname::text, ARRAY[d.attname],
+           regexp_replace(pg_get_expr(c.conbin, 0), '\\mVALUE\\M', quote_ident(d.attname), 'g')
+    FROM domains d JOIN pg_constraint c ON c.contypid = d.typ AND c.contype = 'c'
+) AS checks ORDER BY at, conname";

@@ -133,6 +133,7 @@ async fn numbered(draft: &Draft<'_>, at: usize) -> Result<Source, GrowError> {
         marker: marker(draft, at).await?,
         limit,
         keep_nulls: !column.not_null && !nulls_are_equal(draft, at),
+        texts: draft.usual(at).map(|maker| maker.texts).unwrap_or_default(),
     }))
 }
 
