@@ -36,6 +36,7 @@ pub use error::ServerError;
 use external::ExternalServer;
 pub use external::{ExternalError, Reached, reach};
 use local::LocalServer;
+pub(crate) use postgres::restore::{HearRestore, ProgramOutput, RestoreWord};
 use session::Session;
 
 /// The database that everything is restored into and migrated in.
@@ -80,17 +81,6 @@ pub enum Endpoint {
         /// Port.
         port: u16,
     },
-}
-
-/// What a program of the server's said.
-#[derive(Debug, Default)]
-pub struct ProgramOutput {
-    /// Whether it ended well.
-    pub success: bool,
-    /// What it wrote to standard output.
-    pub stdout: Vec<u8>,
-    /// What it wrote to standard error.
-    pub stderr: String,
 }
 
 impl Server {
@@ -226,12 +216,18 @@ impl Server {
     }
 
     /// Runs the server's own `pg_restore` over a dump, with `arguments` before the file's name.
-    pub async fn pg_restore(&self, dump: &Path, arguments: &[String]) -> Result<ProgramOutput, ServerError> {
+    /// `listen` is told how far it is.
+    pub(crate) async fn pg_restore(
+        &self,
+        dump: &Path,
+        arguments: &[String],
+        listen: HearRestore<'_>,
+    ) -> Result<ProgramOutput, ServerError> {
         match &self.provider {
-            Provider::Local(server) => server.pg_restore(dump, arguments).await,
-            Provider::Container(server) => server.pg_restore(dump, arguments).await,
-            Provider::External(server) => server.pg_restore(dump, arguments).await,
-            Provider::Command(server) => server.server.pg_restore(dump, arguments).await,
+            Provider::Local(server) => server.pg_restore(dump, arguments, listen).await,
+            Provider::Container(server) => server.pg_restore(dump, arguments, listen).await,
+            Provider::External(server) => server.pg_restore(dump, arguments, listen).await,
+            Provider::Command(server) => server.server.pg_restore(dump, arguments, listen).await,
         }
     }
 

@@ -22,14 +22,25 @@ use postgres::PostgresError;
 /// How far the preparation is. Sent often; a listener that draws decides how often it draws.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Progress<'a> {
-    /// A dump is being restored.
+    /// A dump is being read.
     Bytes {
+        /// What for.
+        work: Work,
         /// The file, as the scenario names it.
         file: &'a std::path::Path,
-        /// Bytes of it that were read.
+        /// Bytes of it that were read, as it is stored.
         done: u64,
         /// Its size in bytes, where that is known beforehand.
         total: Option<u64>,
+    },
+    /// The rows of a dump were read; its indexes and constraints are being made.
+    Indexes {
+        /// The file, as the scenario names it.
+        file: &'a std::path::Path,
+        /// So many are made.
+        done: u64,
+        /// Of so many.
+        total: u64,
     },
     /// A table is growing.
     Rows {
@@ -40,6 +51,30 @@ pub enum Progress<'a> {
         /// New rows in all.
         total: u64,
     },
+}
+
+/// What a dump is read for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Work {
+    /// Its check sum.
+    Check,
+    /// A copy of it, unpacked, for programs that need a file.
+    Copy,
+    /// The machine that the server is on.
+    Send,
+    /// Restoring it.
+    Restore,
+}
+
+impl std::fmt::Display for Work {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            Self::Check => "checking",
+            Self::Copy => "reading",
+            Self::Send => "sending",
+            Self::Restore => "restoring",
+        })
+    }
 }
 
 /// Who is told how far the preparation is.

@@ -1,6 +1,6 @@
 //! Showing a rehearsal while it runs: a line for each stage that is done, and below it a bar for the one that is not.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use indicatif::{ProgressBar, ProgressStyle};
 
@@ -16,6 +16,38 @@ pub(super) struct Progress<'a> {
     pending: Vec<Migration>,
     /// The line that tells of the stage that is running.
     about: String,
+    filling: Option<Filling>,
+}
+
+/// How often a line tells how far the data is where no bar does.
+const NOW_AND_THEN: Duration = Duration::from_secs(30);
+
+/// Something that takes its time while the data is prepared.
+struct Filling {
+    what: String,
+    began: Instant,
+    /// When a line last told of it.
+    told: Instant,
+}
+
+impl Filling {
+    /// How far it is, if it is time to tell.
+    fn line(&mut self, now: Instant, done: u64, total: Option<u64>) -> Option<String> {
+        if now.duration_since(self.told) < NOW_AND_THEN {
+            return None;
+        }
+        self.told = now;
+        let how_far = match total {
+            Some(total) if done > 0 && total > 0 => {
+                let part = done as f64 / total as f64;
+                let to_go = now.duration_since(self.began).mul_f64((1.0 / part - 1.0).max(0.0));
+                format!("{:.0} %, about {} to go", part * 100.0, rounded(to_go))
+            }
+            Some(_) => "0 %".to_owned(),
+            None => Bytes(done).to_string(),
+        };
+        Some(format!("{:>10}  {}: {how_far}", "data", self.what))
+    }
 }
 
 impl<'a> Progress<'a> {
@@ -24,7 +56,7 @@ impl<'a> Progress<'a> {
         let bar = if printer.moves() { ProgressBar::new_spinner() } else { ProgressBar::hidden() };
         bar.set_style(spinner());
         bar.enable_steady_tick(Duration::from_millis(120));
-        Self { printer, bar, lines, pending: Vec::new(), about: String::new() }
+        Self { printer, bar, lines, pending: Vec::new(), about: String::new(), filling: None }
     }
 
     pub(super) fn listen(&mut self, event: &Event) {
@@ -36,15 +68,7 @@ impl<'a> Progress<'a> {
                 Stage::SecondPass => "preparing a second server",
                 Stage::Cleanup => "stopping the server",
             }),
-            Event::Filling { what, done, total } => match total {
-                Some(total) => {
-                    self.bar.set_style(bar());
-                    self.bar.set_length(*total);
-                    self.bar.set_position(*done);
-                    self.bar.set_message(what.clone());
-                }
-                None => self.bar.set_message(format!("{what}  {}", Bytes(*done))),
-            },
+            Event::Filling { what, done, total } => self.fill(what, *done, *total),
             Event::Server(server) => {
                 self.about = format!("{} {} ({}, {})", server.engine, server.version, server.provider, server.origin);
             }
@@ -85,7 +109,33 @@ impl<'a> Progress<'a> {
         }
     }
 
+    /// A bar with a time to go, or the bytes so far where nobody knows of how many. Where nothing moves, a line now and then.
+    fn fill(&mut self, what: &str, done: u64, total: Option<u64>) {
+        if self.filling.as_ref().is_none_or(|filling| filling.what != what) {
+            let now = Instant::now();
+            self.filling = Some(Filling { what: what.to_owned(), began: now, told: now });
+            self.bar.set_style(if total.is_some() { bar() } else { spinner() });
+            // Forgets how fast the last one was.
+            self.bar.reset();
+        }
+        match total {
+            Some(total) => {
+                self.bar.set_length(total);
+                self.bar.set_position(done);
+                self.bar.set_message(what.to_owned());
+            }
+            None => self.bar.set_message(format!("{what}  {}", Bytes(done))),
+        }
+        let line = self.filling.as_mut().and_then(|filling| filling.line(Instant::now(), done, total));
+        if let Some(line) = line
+            && !self.printer.moves()
+        {
+            self.tell(&line);
+        }
+    }
+
     fn begin(&mut self, what: &str) {
+        self.filling = None;
         self.bar.set_style(spinner());
         self.bar.set_message(what.to_owned());
     }
@@ -117,6 +167,14 @@ impl Drop for Progress<'_> {
     }
 }
 
+/// A time that is only guessed.
+fn rounded(time: Duration) -> String {
+    match time.as_secs() {
+        seconds @ ..60 => format!("{seconds} s"),
+        seconds => format!("{} min", seconds.div_ceil(60)),
+    }
+}
+
 fn spinner() -> ProgressStyle {
     ProgressStyle::default_spinner().template("{spinner:>10}  {wide_msg} {elapsed}").unwrap_or_else(|_| plain())
 }
@@ -130,4 +188,23 @@ fn bar() -> ProgressStyle {
 
 fn plain() -> ProgressStyle {
     ProgressStyle::default_bar()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_line_tells_now_and_then_how_far_it_is() {
+        let began = Instant::now();
+        let mut filling = Filling { what: "restoring shop.dump".to_owned(), began, told: began };
+        let mut line = |seconds, done, total| filling.line(began + Duration::from_secs(seconds), done, total);
+        assert_eq!(line(29, 10, Some(100)), None);
+        assert_eq!(
+            line(30, 25, Some(100)).as_deref(),
+            Some("      data  restoring shop.dump: 25 %, about 2 min to go")
+        );
+        assert_eq!(line(59, 50, Some(100)), None);
+        assert_eq!(line(61, 5 << 19, None).as_deref(), Some("      data  restoring shop.dump: 2.5 MB"));
+    }
 }

@@ -119,8 +119,10 @@ impl<'a> Readying<'a> {
         };
         let (server, wish) = (self.scenario.server.clone(), self.wish.clone());
         // Dumps may have to be read, and a file system to be made.
+        let events = self.events.clone();
         let find = tokio::task::spawn_blocking(move || {
-            let Some(digest) = Store::digest(&identity, &server, &wish)? else { return Ok(None) };
+            let listen = |progress: Progress<'_>| events.send(filling(progress));
+            let Some(digest) = Store::digest(&identity, &server, &wish, &listen)? else { return Ok(None) };
             Ok(Some((Store::for_wish(&wish)?.having(&digest), digest)))
         });
         let found: Result<_, StoreError> = find.await.map_err(|error| RehearseError::Untrusted(error.to_string()))?;
@@ -285,13 +287,18 @@ async fn fill(wish: &SnapshotWish, events: &Events, server: &Server) -> Result<P
 
 fn filling(progress: Progress<'_>) -> Event {
     match progress {
-        Progress::Bytes { file, done, total } => Event::Filling {
+        Progress::Bytes { work, file, done, total } => Event::Filling {
             what: format!(
-                "restoring {}",
+                "{work} {}",
                 if total.is_some() { Path::new(file.file_name().unwrap_or_default()) } else { file }.display()
             ),
             done,
             total,
+        },
+        Progress::Indexes { file, done, total } => Event::Filling {
+            what: format!("indexes of {}", Path::new(file.file_name().unwrap_or(file.as_os_str())).display()),
+            done,
+            total: Some(total),
         },
         Progress::Rows { table, done, total } => {
             Event::Filling { what: format!("growing {table}"), done, total: Some(total) }

@@ -5,16 +5,15 @@
 //! container carries its owner's name on a label and is removed by a sweep once the owner is gone.
 
 mod data;
+mod programs;
 
 use std::collections::HashMap;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::LazyLock;
 use std::time::Duration;
 
 use futures_util::StreamExt;
 use testcontainers::bollard::Docker;
-use testcontainers::bollard::container::LogOutput;
-use testcontainers::bollard::exec::{CreateExecOptions, StartExecResults};
 use testcontainers::bollard::query_parameters::{
     ListContainersOptionsBuilder, ListImagesOptions, LogsOptionsBuilder, RemoveContainerOptionsBuilder,
 };
@@ -22,17 +21,13 @@ use testcontainers::core::client::docker_client_instance;
 use testcontainers::core::{IntoContainerPort, Mount};
 use testcontainers::runners::AsyncRunner;
 use testcontainers::{ContainerAsync, GenericImage, ImageExt};
-use tokio::io::AsyncWriteExt;
 use tokio::sync::Mutex;
 use tokio_util::task::TaskTracker;
 
 use super::clone::Means;
 use super::local::Folders;
 use super::owner::Owner;
-use super::{
-    Access, DATABASE, Endpoint, Login, ProgramOutput, ServerError, Start, USER, binaries, mysql, postgres, tail,
-    wait_until_ready,
-};
+use super::{Access, DATABASE, Endpoint, Login, ServerError, Start, binaries, mysql, postgres, tail, wait_until_ready};
 use crate::scenario::{Engine, ServerWish};
 
 /// The label that says whose a container is.
@@ -46,8 +41,6 @@ const SHARED_MEMORY: u64 = 1 << 30;
 static STARTING: LazyLock<TaskTracker> = LazyLock::new(TaskTracker::new);
 /// How long that may take.
 const STARTING_LIMIT: Duration = Duration::from_secs(20);
-/// Where a dump is put inside the container; not in the image's volume.
-const DUMP: &str = "/tmp/rehearsal.dump";
 
 /// A server in a container. Dropping it removes the container.
 #[derive(Debug)]
@@ -183,94 +176,19 @@ impl ContainerServer {
         tail(&lines.concat())
     }
 
-    /// Streams the dump into the container, so that a remote engine works too, and runs `pg_restore` there.
-    pub(super) async fn pg_restore(&self, dump: &Path, arguments: &[String]) -> Result<ProgramOutput, ServerError> {
-        let mut copied = self.copied.lock().await;
-        if copied.as_deref() != Some(dump) {
-            let output = self.exec(&["sh", "-c", &put(dump)], Some(dump)).await?;
-            if !output.success {
-                return Ok(output);
-            }
-            *copied = Some(dump.to_path_buf());
-        }
-        let mut command = vec!["pg_restore", "-U", USER];
-        command.extend(arguments.iter().map(String::as_str));
-        command.push(DUMP);
-        self.exec(&command, None).await
-    }
-
     /// Waits until everything that was written in the container is on the disk.
     pub(super) async fn flush_disk(&self) -> Result<(), ServerError> {
-        let output = self.exec(&["sync"], None).await?;
+        let output = self.exec(&["sync"]).await?;
         if output.success {
             return Ok(());
         }
         Err(ServerError::Docker { doing: "flush the container's disk", reason: output.stderr })
     }
 
-    /// Removes the dump from the container.
-    pub(super) async fn forget_dump(&self) -> Result<(), ServerError> {
-        if self.copied.lock().await.take().is_some() {
-            self.exec(&["rm", "-rf", DUMP], None).await?;
-        }
-        Ok(())
-    }
-
-    async fn exec(&self, command: &[&str], input: Option<&Path>) -> Result<ProgramOutput, ServerError> {
-        let failed = engine_failed::<testcontainers::bollard::errors::Error>("run a program in the container");
-        let docker = engine().await?;
-        let options = CreateExecOptions {
-            cmd: Some(command.to_vec()),
-            attach_stdin: Some(input.is_some()),
-            attach_stdout: Some(true),
-            attach_stderr: Some(true),
-            ..CreateExecOptions::default()
-        };
-        let exec = docker.create_exec(self.container.id(), options).await.map_err(&failed)?;
-        let started = docker.start_exec(&exec.id, None).await.map_err(&failed)?;
-        let StartExecResults::Attached { mut output, input: mut stdin } = started else {
-            let stderr = "the engine did not attach to the program".to_owned();
-            return Ok(ProgramOutput { stderr, ..ProgramOutput::default() });
-        };
-        if let Some(path) = input {
-            send(path, &mut stdin).await.map_err(ServerError::file(path))?;
-        }
-        let (mut stdout, mut stderr) = (Vec::new(), String::new());
-        while let Some(part) = output.next().await {
-            match part.map_err(&failed)? {
-                LogOutput::StdErr { message } => stderr.push_str(&String::from_utf8_lossy(&message)),
-                other => stdout.extend_from_slice(&other.into_bytes()),
-            }
-        }
-        let exit = docker.inspect_exec(&exec.id).await.map_err(&failed)?.exit_code;
-        Ok(ProgramOutput { success: exit == Some(0), stdout, stderr })
-    }
-
     pub(super) async fn stop(self) -> Result<(), ServerError> {
         // Removing by force ends the server at once; nothing in it is worth a shutdown.
         self.container.rm().await.map_err(engine_failed("remove the container"))
     }
-}
-
-/// A command that puts what it is sent by [`send`] where the dump belongs.
-fn put(dump: &Path) -> String {
-    if dump.is_dir() {
-        format!("rm -rf {DUMP} && mkdir {DUMP} && tar -x -C {DUMP}")
-    } else {
-        format!("rm -rf {DUMP} && cat > {DUMP}")
-    }
-}
-
-/// Sends a file as it is, a folder as a tar archive.
-async fn send(path: &Path, stdin: &mut (impl tokio::io::AsyncWrite + Unpin + Send)) -> std::io::Result<()> {
-    if path.is_dir() {
-        let mut archive = tokio_tar::Builder::new_non_terminated(&mut *stdin);
-        archive.append_dir_all(".", path).await?;
-        archive.into_inner().await?;
-    } else {
-        tokio::io::copy(&mut tokio::fs::File::open(path).await?, stdin).await?;
-    }
-    stdin.shutdown().await
 }
 
 /// The engine that `DOCKER_HOST` names, or else the usual socket; an error when nothing answers there.

@@ -139,8 +139,9 @@ impl ExternalServer {
         &self,
         dump: &std::path::Path,
         arguments: &[String],
+        listen: super::HearRestore<'_>,
     ) -> Result<super::ProgramOutput, ServerError> {
-        postgres::external::pg_restore(&self.place, dump, arguments).await
+        postgres::external::pg_restore(&self.place, dump, arguments, listen).await
     }
 
     /// Drops what was made there, unless it is to be kept.

@@ -19,8 +19,8 @@ use super::binaries::{self, Installation};
 use super::clone::{Means, clone_folder};
 use super::owner::{ServerUser, cache_folder};
 use super::{
-    Access, DATABASE, Endpoint, Login, ProgramOutput, ServerError, Start, USER, libpq, mysql, postgres, processes,
-    tail, wait_until_ready,
+    Access, DATABASE, Endpoint, HearRestore, Login, ProgramOutput, ServerError, Start, USER, libpq, mysql, postgres,
+    processes, tail, wait_until_ready,
 };
 use crate::scenario::{Engine, ServerWish};
 pub(super) use folders::{Folders, own, servers_folder};
@@ -145,23 +145,21 @@ impl LocalServer {
         tail(&String::from_utf8_lossy(&log))
     }
 
-    pub(super) async fn pg_restore(&self, dump: &Path, arguments: &[String]) -> Result<ProgramOutput, ServerError> {
+    pub(super) async fn pg_restore(
+        &self,
+        dump: &Path,
+        arguments: &[String],
+        listen: HearRestore<'_>,
+    ) -> Result<ProgramOutput, ServerError> {
         let path = self.installation.program("pg_restore");
         // As ourselves and not as the server's user, who need not be able to read the dump.
-        let output = libpq::forget(&mut Command::new(&path))
+        let mut program = Command::new(&path);
+        libpq::forget(&mut program)
             .args(["-h", &self.folders.socket.display().to_string(), "-p", &postgres::PORT.to_string(), "-U", USER])
             .args(arguments)
-            .arg(dump)
-            .stdin(Stdio::null())
-            .kill_on_drop(true)
-            .output()
-            .await
-            .map_err(|error| ServerError::Program { program: path.display().to_string(), reason: error.to_string() })?;
-        Ok(ProgramOutput {
-            success: output.status.success(),
-            stdout: output.stdout,
-            stderr: String::from_utf8_lossy(&output.stderr).into_owned(),
-        })
+            .arg(dump);
+        let output = postgres::restore::run(program, listen).await;
+        output.map_err(|error| ServerError::Program { program: path.display().to_string(), reason: error.to_string() })
     }
 
     /// Waits until everything that was written to the data folder's file system is on the disk.

@@ -3,6 +3,7 @@
 pub(super) mod binaries;
 pub(super) mod external;
 pub(super) mod facts;
+pub(super) mod restore;
 pub(super) mod settings;
 pub(super) mod template;
 

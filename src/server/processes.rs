@@ -26,6 +26,26 @@ pub(crate) fn end_those_with(variable: &str, value: &str) -> usize {
     })
 }
 
+/// How many bytes a process and its children have read from files, as the kernel counts them (`rchar` in proc_pid_io(5), which
+/// leaves out what sockets bring); `None` where it does not.
+pub(crate) fn bytes_read(pid: u32) -> Option<u64> {
+    let read = |process: &Path| {
+        let text = fs::read_to_string(process.join("io")).ok()?;
+        text.lines().find_map(|line| line.strip_prefix("rchar: ")?.parse::<u64>().ok())
+    };
+    let own = read(&Path::new("/proc").join(pid.to_string()))?;
+    let is_child = |process: &Path| {
+        // The name, in parentheses, may hold anything; after it come the state and the parent.
+        let stat = fs::read_to_string(process.join("stat")).unwrap_or_default();
+        let parent = stat.rsplit_once(") ").and_then(|(_, rest)| rest.split(' ').nth(1)?.parse().ok());
+        parent == Some(pid)
+    };
+    let entries = fs::read_dir("/proc").ok()?.flatten();
+    let processes = entries.filter(|entry| entry.file_name().as_encoded_bytes()[0].is_ascii_digit());
+    let children = processes.map(|entry| entry.path()).filter(|process| is_child(process));
+    Some(own + children.filter_map(|process| read(&process)).sum::<u64>())
+}
+
 fn end(unwanted: impl Fn(&Path) -> bool) -> usize {
     let entries = fs::read_dir("/proc").into_iter().flatten().flatten();
     let processes = entries.filter_map(|entry| Some((entry.file_name().to_str()?.parse().ok()?, entry.path())));

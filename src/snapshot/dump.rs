@@ -9,7 +9,7 @@ mod zstd;
 
 use std::fs::File;
 use std::io::{self, BufRead, BufReader, Cursor, Read};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -48,6 +48,18 @@ pub(crate) fn name(dump: &Dump) -> PathBuf {
     match &dump.from {
         DumpSource::File(path) => path.clone(),
         DumpSource::Command { command, .. } => PathBuf::from(format!("`{command}`")),
+    }
+}
+
+/// How many bytes a dump has, in a file or in a folder's files.
+pub(crate) fn size(path: &Path) -> u64 {
+    match std::fs::metadata(path) {
+        Ok(about) if about.is_dir() => {
+            let entries = std::fs::read_dir(path).into_iter().flatten().flatten();
+            entries.map(|entry| size(&entry.path())).sum()
+        }
+        Ok(about) => about.len(),
+        Err(_) => 0,
     }
 }
 
@@ -112,3 +124,6 @@ impl<R: Read> Read for Counted<R> {
         Ok(read)
     }
 }
+
+#[cfg(test)]
+mod tests;

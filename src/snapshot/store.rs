@@ -16,7 +16,7 @@ use std::time::SystemTime;
 
 use serde::{Deserialize, Serialize};
 
-use super::Prepared;
+use super::{Listen, Prepared};
 use crate::run::{Cloning, Millis, ServerFacts};
 use crate::scenario::{Scenario, ServerWish, SnapshotWish};
 use crate::server::clone::{Means, is_reflinked};
@@ -188,13 +188,14 @@ impl Store {
         if other.get(digest).is_some() { other } else { self }
     }
 
-    /// The digest of a wish, if there is one. Reads the dumps that are not remembered.
+    /// The digest of a wish, if there is one. Reads the dumps that are not remembered, and tells how far that is.
     pub(crate) fn digest(
         identity: &str,
         server: &ServerWish,
         wish: &SnapshotWish,
+        listen: Listen<'_>,
     ) -> Result<Option<String>, StoreError> {
-        let mut sums = Sums::load(cache_folder().join("snapshots").join("sums.json"));
+        let mut sums = Sums::load(cache_folder().join("snapshots").join("sums.json"), listen);
         let digest = digest::digest(identity, server, wish, &mut sums);
         sums.save();
         digest.map_err(|(path, source)| StoreError::File { path, source })

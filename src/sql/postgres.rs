@@ -8,6 +8,7 @@
 pub mod command;
 mod cursor;
 mod lexer;
+pub mod names;
 mod nesting;
 pub mod scanner;
 pub mod transaction;

@@ -67,13 +67,12 @@ fn a_dump_that_drops_and_makes_its_database_is_restored_into_the_scratch_one() {
 pub(crate) async fn a_custom_dump_is_restored_by(lab: &Lab) {
     let (source, role) = shop(lab).await;
     let file = dump(lab, &source, &["--format=custom"]).await;
-    let bare = ["--no-owner", "--no-privileges"];
-    let expected = lab.text_of(&source, &bare).await;
+    let expected = lab.text_of(&source, &[]).await;
     lab.forget(source, &role).await;
 
     let ours = lab.database_named(&Lab::name("My Shop")).await;
     let prepared = lab.prepare(&ours, &[file], vec![], 1).await.expect("it is restored");
-    assert_eq!(lab.text_of(&ours, &bare).await, expected);
+    assert_eq!(lab.text_of(&ours, &[]).await, expected);
     let made = format!("made the roles {role}");
     assert!(prepared.notes.iter().any(|note| note.contains(&made)), "{:?}", prepared.notes);
     assert_eq!(prepared.tables[0].name, "\"Back Office\".\"Order \"\"Lines\"\" 😀\"");

@@ -119,10 +119,23 @@ impl Lab {
 
     /// Drops a database and a role, so that only a dump of it is left.
     pub(crate) async fn forget(&self, database: Database, role: &str) {
+        self.drop(database).await;
+        self.sql(&format!("DROP ROLE {role}")).await;
+    }
+
+    /// Drops a database.
+    pub(crate) async fn drop(&self, database: Database) {
         let Database { name, session, .. } = database;
         drop(session);
         self.sql(&format!("DROP DATABASE \"{name}\" WITH (FORCE)")).await;
-        self.sql(&format!("DROP ROLE {role}")).await;
+    }
+
+    /// The container that the server runs in.
+    pub(crate) fn container(&self) -> Option<String> {
+        match self.server.endpoint() {
+            Endpoint::Unix { .. } => None,
+            Endpoint::Tcp { port, .. } => Some(container(port)),
+        }
     }
 
     /// Writes a file.

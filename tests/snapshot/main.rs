@@ -9,6 +9,7 @@ mod keys;
 mod lab;
 mod mistakes;
 mod profile;
+mod real;
 mod references;
 mod refused;
 mod rest;

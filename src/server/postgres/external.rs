@@ -2,7 +2,6 @@
 
 use std::collections::BTreeSet;
 use std::path::Path;
-use std::process::Stdio;
 
 use tokio::process::Command;
 use tokio_postgres::{Client, Config};
@@ -10,7 +9,7 @@ use tokio_postgres::{Client, Config};
 use crate::scenario::{Engine, ServerWish};
 use crate::server::external::{ExternalError, Permission, Place, some_of};
 use crate::server::session::{Session, message};
-use crate::server::{Access, DATABASE, Endpoint, ProgramOutput, ServerError, binaries, libpq};
+use crate::server::{Access, DATABASE, Endpoint, HearRestore, ProgramOutput, ServerError, binaries, libpq};
 
 /// The comment by which a database of ours is known.
 const MARK: &str = "scratch database of rehearsal";
@@ -186,6 +185,7 @@ pub(in crate::server) async fn pg_restore(
     place: &Place,
     dump: &Path,
     arguments: &[String],
+    listen: HearRestore<'_>,
 ) -> Result<ProgramOutput, ServerError> {
     let found = binaries::installations(Engine::Postgres);
     let path = found.first().map_or_else(|| "pg_restore".into(), |installation| installation.program("pg_restore"));
@@ -198,15 +198,9 @@ pub(in crate::server) async fn pg_restore(
     if let Some(password) = &place.login.password {
         program.env("PGPASSWORD", password);
     }
-    let output =
-        program.arg("--no-password").args(arguments).arg(dump).stdin(Stdio::null()).kill_on_drop(true).output().await;
-    let output = output.map_err(|error| ServerError::Program {
+    program.arg("--no-password").args(arguments).arg(dump);
+    super::restore::run(program, listen).await.map_err(|error| ServerError::Program {
         program: path.display().to_string(),
         reason: format!("{error}; a dump of this form needs PostgreSQL's own client programs on this machine"),
-    })?;
-    Ok(ProgramOutput {
-        success: output.status.success(),
-        stdout: output.stdout,
-        stderr: String::from_utf8_lossy(&output.stderr).into_owned(),
     })
 }

@@ -18,7 +18,7 @@ use mysql_async::{Conn, Error, Opts, OptsBuilder};
 pub use error::RestoreError;
 
 use crate::scenario::{Dump, DumpSource};
-use crate::snapshot::{Listen, dump};
+use crate::snapshot::{Listen, Progress, dump};
 
 /// The largest packet that the protocol has, 1 GiB (MySQL 9.7 manual, `max_allowed_packet`): a dump of a server with a higher
 /// limit than this one's may have statements that are longer.
@@ -89,8 +89,18 @@ async fn restore_all(opts: &Opts, target: &mut Target, dumps: &[Dump], listen: L
     for dump in dumps {
         match &dump.from {
             DumpSource::File(folder) if folder.is_dir() => {
+                let total = Some(dump::size(folder));
+                let mut before = 0;
                 for part in folder::files(folder)? {
-                    restore_one(opts, target, &Dump::from(part), true, listen).await?;
+                    let of_all = |progress: Progress<'_>| match progress {
+                        Progress::Bytes { work, done, .. } => {
+                            listen(Progress::Bytes { work, file: folder, done: before + done, total });
+                        }
+                        other => listen(other),
+                    };
+                    let size = dump::size(&part);
+                    restore_one(opts, target, &Dump::from(part), true, &of_all).await?;
+                    before += size;
                 }
             }
             _ => restore_one(opts, target, dump, false, listen).await?,

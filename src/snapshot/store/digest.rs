@@ -11,10 +11,11 @@ use super::LARGE;
 use super::sums::Sums;
 use crate::profile::Profile;
 use crate::scenario::{ColumnWish, Dump, DumpSource, ProfileWish, ServerWish, SnapshotWish, TableWish};
+use crate::snapshot::dump::size;
 use crate::snapshot::grow;
 
 /// Raised when what is kept changes; made rows have a [format](grow::FORMAT) of their own.
-const FORMAT: u64 = 1;
+const FORMAT: u64 = 2;
 
 /// The digest of what a scenario wishes on a server of this [identity](crate::server::Chosen::identity): hexadecimal.
 ///
@@ -26,7 +27,7 @@ pub(super) fn digest(
     identity: &str,
     server: &ServerWish,
     wish: &SnapshotWish,
-    sums: &mut Sums,
+    sums: &mut Sums<'_>,
 ) -> Result<Option<String>, (PathBuf, io::Error)> {
     let mut recipe = Recipe(Sha256::new());
     recipe.number(FORMAT);
@@ -126,17 +127,6 @@ fn dumped(wish: &SnapshotWish) -> u64 {
     wish.restore.iter().map(size_of).fold(0, u64::saturating_add)
 }
 
-fn size(path: &Path) -> u64 {
-    match std::fs::metadata(path) {
-        Ok(about) if about.is_dir() => {
-            let entries = std::fs::read_dir(path).into_iter().flatten().flatten();
-            entries.map(|entry| size(&entry.path())).sum()
-        }
-        Ok(about) => about.len(),
-        Err(_) => 0,
-    }
-}
-
 /// Each thing with its length or in a fixed one, so that no two lists of things look alike.
 struct Recipe(Sha256);
 
@@ -150,7 +140,7 @@ impl Recipe {
         self.0.update(text);
     }
 
-    fn file(&mut self, path: &Path, sums: &mut Sums) -> Result<(), (PathBuf, io::Error)> {
+    fn file(&mut self, path: &Path, sums: &mut Sums<'_>) -> Result<(), (PathBuf, io::Error)> {
         // Its name may tell its format.
         self.text(&path.file_name().unwrap_or_default().to_string_lossy());
         self.text(&sums.of(path).map_err(|error| (path.to_path_buf(), error))?);
@@ -193,7 +183,7 @@ mod tests {
     use super::*;
 
     fn of(server: &ServerWish, wish: &SnapshotWish) -> String {
-        digest("a server", server, wish, &mut Sums::load(PathBuf::from("/nowhere/sums.json")))
+        digest("a server", server, wish, &mut Sums::load(PathBuf::from("/nowhere/sums.json"), &|_| ()))
             .unwrap()
             .expect("it is known")
     }
@@ -231,7 +221,7 @@ mod tests {
         let of = |sha256: Option<String>| {
             let restore = vec![Dump { from: from.clone(), sha256 }];
             let wish = SnapshotWish { restore, ..SnapshotWish::default() };
-            digest("a server", &ServerWish::default(), &wish, &mut Sums::load(PathBuf::new())).unwrap()
+            digest("a server", &ServerWish::default(), &wish, &mut Sums::load(PathBuf::new(), &|_| ())).unwrap()
         };
         assert_eq!(of(None), None);
         assert!(of(Some("a".to_owned())).is_some());

@@ -5,7 +5,7 @@
 
 use std::collections::BTreeMap;
 use std::fs::{self, File, Metadata};
-use std::io::{self, Read};
+use std::io::{self, Read, Seek};
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
@@ -13,15 +13,17 @@ use std::time::{Duration, SystemTime};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
+use crate::snapshot::{Listen, Progress, Work};
+
 /// How old a change must be to be told from the next: the coarsest file systems count in two seconds.
 const SETTLED: Duration = Duration::from_secs(3);
 
 /// The sums that are known, by the absolute path of the file.
-#[derive(Debug)]
-pub(super) struct Sums {
+pub(super) struct Sums<'a> {
     path: PathBuf,
     known: BTreeMap<PathBuf, Known>,
     is_changed: bool,
+    listen: Listen<'a>,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -34,11 +36,11 @@ struct Known {
     sha256: String,
 }
 
-impl Sums {
-    /// Reads what is remembered in a file; nothing where it cannot be read.
-    pub(super) fn load(path: PathBuf) -> Self {
+impl<'a> Sums<'a> {
+    /// Reads what is remembered in a file; nothing where it cannot be read. Whoever listens is told how far each sum is.
+    pub(super) fn load(path: PathBuf, listen: Listen<'a>) -> Self {
         let known = fs::read(&path).ok().and_then(|text| serde_json::from_slice(&text).ok()).unwrap_or_default();
-        Self { path, known, is_changed: false }
+        Self { path, known, is_changed: false, listen }
     }
 
     /// The sum of a file, or of a folder: of the names and the sums of all that it holds.
@@ -68,13 +70,26 @@ impl Sums {
         {
             return Ok(known.sha256.clone());
         }
-        let sha256 = read(&path)?;
+        let sha256 = self.read(&path, about.len())?;
         let age = about.modified().ok().and_then(|modified| SystemTime::now().duration_since(modified).ok());
         if age.is_some_and(|age| age > SETTLED) {
             self.known.insert(path, Known::new(about, sha256.clone()));
             self.is_changed = true;
         }
         Ok(sha256)
+    }
+
+    fn read(&self, file: &Path, total: u64) -> io::Result<String> {
+        let mut opened = File::open(file)?;
+        let (mut sum, mut buffer) = (Sha256::new(), vec![0; 1 << 20]);
+        loop {
+            match opened.read(&mut buffer)? {
+                0 => return Ok(format!("{:x}", sum.finalize())),
+                count => sum.update(&buffer[..count]),
+            }
+            let done = opened.stream_position()?;
+            (self.listen)(Progress::Bytes { work: Work::Check, file, done, total: Some(total) });
+        }
     }
 
     /// Writes down what was learnt. It is only remembered: where it cannot be written, it is learnt again.
@@ -110,17 +125,6 @@ impl Known {
     }
 }
 
-fn read(path: &Path) -> io::Result<String> {
-    let mut file = File::open(path)?;
-    let (mut sum, mut buffer) = (Sha256::new(), vec![0; 1 << 20]);
-    loop {
-        match file.read(&mut buffer)? {
-            0 => return Ok(format!("{:x}", sum.finalize())),
-            count => sum.update(&buffer[..count]),
-        }
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -136,10 +140,10 @@ mod tests {
         let (dump, sums) = (folder.path().join("dump"), folder.path().join("sums.json"));
         fs::write(&dump, "one").unwrap();
         set_age(&dump, 60);
-        let mut first = Sums::load(sums.clone());
+        let mut first = Sums::load(sums.clone(), &|_| ());
         let sum = first.of(&dump).unwrap();
         first.save();
-        let mut second = Sums::load(sums);
+        let mut second = Sums::load(sums, &|_| ());
         assert_eq!(second.of(&dump).unwrap(), sum);
         assert!(!second.is_changed);
         fs::write(&dump, "two").unwrap();
@@ -152,7 +156,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let dump = folder.path().join("dump");
         fs::write(&dump, "one").unwrap();
-        let mut sums = Sums::load(folder.path().join("sums.json"));
+        let mut sums = Sums::load(folder.path().join("sums.json"), &|_| ());
         sums.of(&dump).unwrap();
         assert!(!sums.is_changed);
     }
@@ -160,7 +164,7 @@ mod tests {
     #[test]
     fn a_folder_has_the_sum_of_its_names_and_files() {
         let folder = tempfile::tempdir().unwrap();
-        let mut sums = Sums::load(folder.path().join("sums.json"));
+        let mut sums = Sums::load(folder.path().join("sums.json"), &|_| ());
         let dump = folder.path().join("dump");
         fs::create_dir(&dump).unwrap();
         fs::write(dump.join("a"), "1").unwrap();

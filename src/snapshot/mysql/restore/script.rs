@@ -14,7 +14,7 @@ use tokio::sync::mpsc;
 use super::recovery::{self, Fate, Recovery};
 use super::{RestoreError, Target, accounts};
 use crate::snapshot::dump::{DumpError, Input};
-use crate::snapshot::{Listen, Progress};
+use crate::snapshot::{Listen, Progress, Work};
 use crate::sql::mysql::modes::Modes;
 use crate::sql::mysql::name::quote;
 use crate::sql::mysql::scanner::{Item, RawStatement, ScanError, Scanner};
@@ -65,7 +65,7 @@ pub(super) async fn restore(
                 });
             }
         }
-        listen(Progress::Bytes { file, done: done.load(Ordering::Relaxed), total });
+        listen(Progress::Bytes { work: Work::Restore, file, done: done.load(Ordering::Relaxed), total });
     }
     script.commit().await?;
     if script.open {

@@ -1,20 +1,23 @@
 //! Restoring a dump in custom, directory or tar format, with the `pg_restore` of the scratch server.
 //!
-//! Owners, grants and tablespaces are left out: the roles and disks they name are not those of the scratch server, and no
-//! migration's cost depends on them. Roles that row security policies name are made first, without which those policies could
-//! not be. Extensions that the server does not have are an error before anything is restored.
+//! Roles that own something, have grants or are named by policies are made first. Tablespaces are left out: they are disks of
+//! another machine. Extensions that the server does not have are an error before anything is restored. An account that is no
+//! superuser makes no roles, so owners and grants are left out then.
 
+use std::collections::BTreeSet;
 use std::fs::File;
 use std::io::Read;
 use std::path::Path;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use tokio_postgres::{Client, Config};
 
+use super::needs::Needs;
 use super::script::make_role;
-use super::{RestoreError, connect};
-use crate::server::{ProgramOutput, Server};
-use crate::sql::Statement;
-use crate::sql::postgres::scanner::{Item, Scanner};
+use super::{QUIET, RestoreError, connect, has_triggers, quiet_note};
+use crate::server::{HearRestore, ProgramOutput, RestoreWord, Server};
+use crate::snapshot::dump::size;
+use crate::snapshot::{Listen, Progress, Work};
 
 /// A dump that `pg_restore` can read.
 #[derive(Debug, Clone, Copy)]
@@ -27,17 +30,33 @@ pub(crate) struct Archive<'a> {
     pub(crate) is_parallel: bool,
 }
 
-/// What `pg_restore` is called with to restore into a database.
-fn arguments(jobs: usize, database: &str) -> Vec<String> {
-    let mut arguments: Vec<String> = ["--no-owner", "--no-privileges", "--no-tablespaces", "--exit-on-error"]
-        .iter()
-        .map(|&argument| argument.to_owned())
-        .collect();
-    if jobs > 1 {
-        arguments.push(format!("--jobs={jobs}"));
+/// What is done with the database that it is restored into.
+#[derive(Debug, Clone, Copy)]
+struct Way<'a> {
+    database: &'a str,
+    jobs: usize,
+    /// Whether owners and grants are restored.
+    with_owners: bool,
+    /// Whether triggers, rules and foreign keys that are there are kept from running.
+    quiet: bool,
+}
+
+impl Way<'_> {
+    /// What `pg_restore` is called with.
+    fn arguments(self) -> Vec<String> {
+        let mut arguments = vec!["--no-tablespaces", "--exit-on-error", "--verbose"];
+        if !self.with_owners {
+            arguments.extend(["--no-owner", "--no-privileges"]);
+        }
+        let mut arguments: Vec<String> = arguments.into_iter().map(str::to_owned).collect();
+        if self.jobs > 1 {
+            arguments.push(format!("--jobs={}", self.jobs));
+        }
+        let name = self.database.replace('\\', "\\\\").replace('\'', "\\'");
+        let options = if self.quiet { format!(" options='-c {QUIET}'") } else { String::new() };
+        arguments.push(format!("--dbname=dbname='{name}'{options}"));
+        arguments
     }
-    arguments.push(format!("--dbname={database}"));
-    arguments
 }
 
 /// Restores a dump; gives what a reader should know.
@@ -45,45 +64,108 @@ pub(crate) async fn restore(
     config: &Config,
     archive: Archive<'_>,
     server: &Server,
+    listen: Listen<'_>,
 ) -> Result<Vec<String>, RestoreError> {
     let name = archive.name;
-    let script = run(server, archive, &["--schema-only".into(), "--file=-".into()]).await?;
-    let schema = Schema::of(&script.stdout);
+    let hearing =
+        Hearing { file: name, listen, bytes: size(archive.path), indexes: AtomicU64::new(0), made: AtomicU64::new(0) };
+    let hear = |word: RestoreWord<'_>| hearing.hear(word);
+    // Not `--schema-only`, which leaves out whose large objects are.
+    let schema = ["--section=pre-data", "--section=post-data", "--file=-"].map(str::to_owned);
+    let needs = Needs::of(&run(server, archive, &schema, &hear).await?.stdout);
+    hearing.indexes.store(needs.indexes, Ordering::Relaxed);
     let (client, connection) = connect(config, name).await?;
     let failed = |source| RestoreError::Server { file: name.to_owned(), source };
-    let missing = missing_extensions(&client, &schema.extensions).await.map_err(failed)?;
-    if !missing.is_empty() {
-        return Err(RestoreError::NoExtensions { file: name.to_owned(), names: missing.join(", ") });
+    if let Some(what) = needs.extensions.lacking(&client).await.map_err(failed)? {
+        return Err(RestoreError::NoExtensions { place: format!("cannot restore {}", name.display()), what });
     }
-    for role in &schema.roles {
-        make_role(&client, role).await.map_err(failed)?;
+    let way = Way {
+        database: config.get_dbname().unwrap_or("postgres"),
+        jobs: if archive.is_parallel { std::thread::available_parallelism().map_or(1, usize::from) } else { 1 },
+        with_owners: is_superuser(&client).await.map_err(failed)?,
+        quiet: has_triggers(&client).await.map_err(failed)?,
+    };
+    let mut notes = Vec::new();
+    if way.with_owners {
+        let mut made = BTreeSet::new();
+        for role in &needs.roles {
+            if make_role(&client, role).await.map_err(failed)? {
+                made.insert(role.as_str());
+            }
+        }
+        notes.extend(note_of(name, "made the roles", made, "the dump names"));
+    } else {
+        notes.push(format!("{}: owners and grants were left out, since the account is no superuser", name.display()));
+    }
+    let tablespaces = needs.tablespaces.iter().map(String::as_str).collect();
+    notes.extend(note_of(name, "left out the tablespaces", tablespaces, "the dump names"));
+    if way.quiet {
+        notes.push(quiet_note(name));
     }
     drop(client);
     // The connection ends once its client is gone; what it says then was already told to the client.
     let _ = connection.await;
-    let jobs = if archive.is_parallel { std::thread::available_parallelism().map_or(1, usize::from) } else { 1 };
-    run(server, archive, &arguments(jobs, config.get_dbname().unwrap_or("postgres"))).await?;
-    let mut notes = vec![format!("{}: owners and grants were left out", name.display())];
-    for (what, names) in [("made the roles", &schema.roles), ("left out the tablespaces", &schema.tablespaces)] {
-        if !names.is_empty() {
-            let why = if what.starts_with("made") { "policies name" } else { "this server does not have" };
-            notes.push(format!("{}: {what} {}, which {why}", name.display(), names.join(", ")));
-        }
-    }
+    run(server, archive, &way.arguments(), &hear).await?;
     Ok(notes)
 }
 
-/// Those that the server cannot make.
-async fn missing_extensions(client: &Client, names: &[String]) -> Result<Vec<String>, tokio_postgres::Error> {
-    let sql =
-        "SELECT name FROM unnest($1::text[]) AS name WHERE name NOT IN (SELECT a.name FROM pg_available_extensions a)";
-    let rows = client.query(sql, &[&names]).await?;
-    Ok(rows.iter().map(|row| row.get(0)).collect())
+fn note_of(name: &Path, what: &str, names: BTreeSet<&str>, why: &str) -> Option<String> {
+    let list = names.into_iter().collect::<Vec<_>>().join(", ");
+    (!list.is_empty()).then(|| format!("{}: {what} {list}, which {why}", name.display()))
 }
 
-async fn run(server: &Server, archive: Archive<'_>, arguments: &[String]) -> Result<ProgramOutput, RestoreError> {
+async fn is_superuser(client: &Client) -> Result<bool, tokio_postgres::Error> {
+    Ok(client.query_one("SELECT current_setting('is_superuser')::bool", &[]).await?.get(0))
+}
+
+/// What the listener is told of what `pg_restore` does: bytes of the dump while there are rows in it, then indexes.
+struct Hearing<'a> {
+    file: &'a Path,
+    listen: Listen<'a>,
+    bytes: u64,
+    indexes: AtomicU64,
+    made: AtomicU64,
+}
+
+impl Hearing<'_> {
+    fn hear(&self, word: RestoreWord<'_>) {
+        let file = self.file;
+        match word {
+            RestoreWord::Sent(done) => self.bytes(Work::Send, done),
+            RestoreWord::Read(done) if self.made.load(Ordering::Relaxed) == 0 => self.bytes(Work::Restore, done),
+            RestoreWord::Said(line) if makes_index(line) => {
+                let done = self.made.fetch_add(1, Ordering::Relaxed) + 1;
+                let total = self.indexes.load(Ordering::Relaxed).max(done);
+                (self.listen)(Progress::Indexes { file, done, total });
+            }
+            RestoreWord::Read(_) | RestoreWord::Said(_) => {}
+        }
+    }
+
+    /// Several jobs read its table of contents more than once, and a tar archive is a little larger than what it holds.
+    fn bytes(&self, work: Work, done: u64) {
+        (self.listen)(Progress::Bytes { work, file: self.file, done: done.min(self.bytes), total: Some(self.bytes) });
+    }
+}
+
+/// Whether a line of `pg_restore --verbose` says that it is making an index or a constraint (one job) or that it has made
+/// one (several), as those of version 15 to 18 do.
+fn makes_index(line: &str) -> bool {
+    let Some(said) = line.strip_prefix("pg_restore: ") else { return false };
+    let finished = || said.strip_prefix("finished item ")?.split_once(' ').map(|(_, kind)| kind);
+    let kind = said.strip_prefix("creating ").or_else(finished).unwrap_or_default();
+    ["INDEX ", "CONSTRAINT ", "FK CONSTRAINT "].iter().any(|index| kind.starts_with(index))
+        && !kind.starts_with("INDEX ATTACH ")
+}
+
+async fn run(
+    server: &Server,
+    archive: Archive<'_>,
+    arguments: &[String],
+    listen: HearRestore<'_>,
+) -> Result<ProgramOutput, RestoreError> {
     let dump = archive.name;
-    let output = server.pg_restore(archive.path, arguments).await;
+    let output = server.pg_restore(archive.path, arguments, listen).await;
     let output = output.map_err(|source| RestoreError::Run { file: dump.to_owned(), source })?;
     if output.success {
         return Ok(output);
@@ -93,7 +175,7 @@ async fn run(server: &Server, archive: Archive<'_>, arguments: &[String]) -> Res
     {
         return Err(RestoreError::NewerDump { file: dump.to_owned(), archive: version });
     }
-    let lines: Vec<&str> = output.stderr.lines().collect();
+    let lines: Vec<&str> = output.stderr.lines().filter(|line| is_trouble(line)).collect();
     let message = lines[lines.len().saturating_sub(20)..].join("\n");
     Err(RestoreError::PgRestore { file: dump.to_owned(), message })
 }
@@ -107,62 +189,10 @@ fn archive_version(dump: &Path) -> Option<String> {
     Some(format!("{}.{}", head[5], head[6]))
 }
 
-/// What a schema needs of the server that is no part of a database.
-#[derive(Debug, Default, PartialEq, Eq)]
-struct Schema {
-    /// Roles that policies are for.
-    roles: Vec<String>,
-    extensions: Vec<String>,
-    tablespaces: Vec<String>,
-}
-
-impl Schema {
-    /// Of a script of `pg_restore`. One that cannot be read needs nothing: restoring will say why.
-    fn of(script: &[u8]) -> Self {
-        let mut scanner = Scanner::new(script);
-        let mut schema = Self::default();
-        while let Ok(Some(item)) = scanner.next_item() {
-            let Item::Statement(statement) = item else { continue };
-            schema.take(&statement);
-        }
-        for names in [&mut schema.roles, &mut schema.extensions, &mut schema.tablespaces] {
-            names.sort();
-            names.dedup();
-        }
-        schema
-    }
-
-    fn take(&mut self, statement: &Statement) {
-        match statement.command.as_str() {
-            "CREATE POLICY" => self.roles.extend(roles_of(&statement.text)),
-            "CREATE EXTENSION" => {
-                let rest = statement.text.trim_start_matches("CREATE EXTENSION").trim_start();
-                let rest = rest.trim_start_matches("IF NOT EXISTS").trim_start();
-                self.extensions.extend(first_name(rest));
-            }
-            "SET" => {
-                let value = statement.text.strip_prefix("SET default_tablespace = ");
-                self.tablespaces.extend(value.and_then(first_name).filter(|name| !name.is_empty()));
-            }
-            _ => {}
-        }
-    }
-}
-
-/// The name that a text begins with, without its quotes.
-fn first_name(text: &str) -> Option<String> {
-    match text.strip_prefix(['"', '\'']) {
-        Some(quoted) => quoted.split(['"', '\'']).next().map(str::to_owned),
-        None => text.split(|c: char| c.is_whitespace() || c == ';').next().map(str::to_owned),
-    }
-}
-
-/// The roles after `TO`, which pg_dump writes before the conditions.
-fn roles_of(policy: &str) -> Vec<String> {
-    let conditions = [" USING (", " WITH CHECK ("].iter().filter_map(|word| policy.find(word)).min();
-    let head = &policy[..conditions.unwrap_or(policy.len())];
-    let Some((_, list)) = head.rsplit_once(" TO ") else { return Vec::new() };
-    list.split(',').map(|role| role.trim().trim_matches('"').replace("\"\"", "\"")).collect()
+/// Whether a line of `pg_restore --verbose` is about what went wrong, and not about what it is doing.
+fn is_trouble(line: &str) -> bool {
+    const TROUBLE: [&str; 6] = ["error:", "warning:", "detail:", "hint:", "while ", "from TOC entry"];
+    line.strip_prefix("pg_restore: ").is_none_or(|said| TROUBLE.iter().any(|word| said.starts_with(word)))
 }
 
 #[cfg(test)]
@@ -170,26 +200,35 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_roles_of_policies_are_found() {
-        let script = b"CREATE POLICY p ON public.t FOR SELECT TO clerk, \"The Boss\" USING ((a = 'x TO y'::text));\n\
-                       CREATE POLICY q ON public.t USING (true);\n\
-                       CREATE POLICY r ON public.t TO clerk WITH CHECK (true);\n";
-        assert_eq!(Schema::of(script).roles, ["The Boss", "clerk"]);
+    fn a_single_job_is_not_asked_for_and_any_name_is_one_word() {
+        let way = Way { database: "it's \\ mine", jobs: 1, with_owners: true, quiet: false };
+        let arguments = way.arguments();
+        assert!(!arguments.iter().any(|argument| argument.starts_with("--jobs") || argument == "--no-owner"));
+        assert_eq!(arguments.last().map(String::as_str), Some(r"--dbname=dbname='it\'s \\ mine'"));
+        let way = Way { database: "d", jobs: 2, with_owners: false, quiet: true };
+        let expected = [
+            "--no-owner",
+            "--no-privileges",
+            "--jobs=2",
+            "--dbname=dbname='d' options='-c session_replication_role=replica'",
+        ];
+        assert_eq!(way.arguments()[3..], expected);
     }
 
     #[test]
-    fn extensions_and_tablespaces_are_found() {
-        let script =
-            b"SET default_tablespace = '';\nCREATE EXTENSION IF NOT EXISTS \"uuid-ossp\" WITH SCHEMA public;\n\
-                       CREATE EXTENSION postgis;\nSET default_tablespace = fast;\n";
-        let schema = Schema::of(script);
-        assert_eq!(schema.extensions, ["postgis", "uuid-ossp"]);
-        assert_eq!(schema.tablespaces, ["fast"]);
-    }
-
-    #[test]
-    fn a_single_job_is_not_asked_for() {
-        assert!(!arguments(1, "d").iter().any(|argument| argument.starts_with("--jobs")));
-        assert_eq!(arguments(2, "d")[4..], ["--jobs=2", "--dbname=d"]);
+    fn what_pg_restore_says_is_understood() {
+        for (line, index, trouble) in [
+            ("pg_restore: creating INDEX \"public.shops_place\"", true, false),
+            ("pg_restore: finished item 3210 CONSTRAINT shops shops_pkey", true, false),
+            ("pg_restore: finished item 3215 FK CONSTRAINT shops shops_owner_fkey", true, false),
+            ("pg_restore: launching item 3215 FK CONSTRAINT shops shops_owner_fkey", false, false),
+            ("pg_restore: finished item 3220 INDEX ATTACH public.a", false, false),
+            ("pg_restore: processing data for table \"public.shops\"", false, false),
+            ("pg_restore: error: could not execute query: ERROR:  no", false, true),
+            ("pg_restore: from TOC entry 3210; 2606 16392 CONSTRAINT shops shops_pkey", false, true),
+            ("Command was: CREATE INDEX", false, true),
+        ] {
+            assert_eq!((makes_index(line), is_trouble(line)), (index, trouble), "{line}");
+        }
     }
 }

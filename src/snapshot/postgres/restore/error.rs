@@ -86,33 +86,16 @@ pub enum RestoreError {
         /// What the server said.
         source: tokio_postgres::Error,
     },
-    /// The server lacks an extension.
+    /// The server lacks extensions.
     #[error(
-        "{}:{line}: {}; use a server or an image that has it (`image` under `[server]`)\n  {statement}",
-        file.display(),
-        server_says(source)
-    )]
-    Extension {
-        /// The dump.
-        file: PathBuf,
-        /// Where the statement begins.
-        line: u32,
-        /// Its first line.
-        statement: String,
-        /// What the server said.
-        source: tokio_postgres::Error,
-    },
-    /// The server lacks extensions that an archive has.
-    #[error(
-        "cannot restore {}: it needs the extensions {names}, which this server does not have; use a server or an image that \
-         has them (`image` under `[server]`)",
-        file.display()
+        "{place}: the dump needs extensions, and this server does not have {what}; use a server or an image that has it (`image` \
+         under `[server]`), or make the dump without what needs it"
     )]
     NoExtensions {
-        /// The dump.
-        file: PathBuf,
-        /// Which.
-        names: String,
+        /// The dump, with the line of the first one where that is known.
+        place: String,
+        /// Which, and what needs them.
+        what: String,
     },
     /// No connection, or a command of the restore's own failed.
     #[error("cannot restore {}: {}", file.display(), server_says(source))]

@@ -14,12 +14,13 @@ use futures_util::SinkExt;
 use tokio::sync::mpsc;
 use tokio_postgres::{Client, Config};
 
+use super::extensions::Extensions;
 use super::meta::{self, Action};
 use super::recovery::{self, LeftOut, Recovery};
-use super::{RestoreError, connect};
+use super::{QUIET, RestoreError, connect, has_triggers, quiet_note};
 use crate::snapshot::dump::{DumpError, Input, Tail};
-use crate::snapshot::postgres::grow::quote;
-use crate::snapshot::{Listen, Progress};
+use crate::snapshot::postgres::grow::{quote, server_says};
+use crate::snapshot::{Listen, Progress, Work};
 use crate::sql::Statement;
 use crate::sql::postgres::scanner::{Item, MetaCommand, ScanError, Scanner};
 use crate::sql::postgres::transaction::{Control, control};
@@ -33,6 +34,8 @@ const COMPLETE: &[u8] = b"dump complete";
 const BATCH: usize = 256 << 10;
 /// So many items may wait for the server.
 const AHEAD: usize = 64;
+/// So many bytes are read on from an extension that the server lacks, to say what needs it.
+const READ_ON: usize = 64 << 20;
 /// A statement may name so many roles that are not there.
 const ROLES: usize = 50;
 
@@ -59,11 +62,17 @@ pub(crate) async fn restore(
         in_transaction: false,
         database: None,
         began: false,
+        quiet: false,
     };
+    if is_dump && has_triggers(&client).await.map_err(|source| script.server(source))? {
+        script.quiet = true;
+        script.keep_quiet().await?;
+        script.notes.push(quiet_note(file));
+    }
     while let Some(item) = items.recv().await {
         let item = item.map_err(|source| not_scanned(file, source))?;
         script.take(item, &mut items).await?;
-        listen(Progress::Bytes { file, done: done.load(Ordering::Relaxed), total });
+        listen(Progress::Bytes { work: Work::Restore, file, done: done.load(Ordering::Relaxed), total });
     }
     script.flush().await?;
     if is_dump && !tail.has(COMPLETE) {
@@ -102,13 +111,15 @@ fn scan(reader: impl BufRead + Send + 'static) -> mpsc::Receiver<Result<Item, Sc
     receiver
 }
 
-/// Makes a role that a dump names, if it is not there.
-pub(crate) async fn make_role(client: &Client, role: &str) -> Result<(), tokio_postgres::Error> {
+/// Makes a role that a dump names, if it is not there; says whether it did. Those of the server's own have names that nobody
+/// can give to another.
+pub(crate) async fn make_role(client: &Client, role: &str) -> Result<bool, tokio_postgres::Error> {
     let known = client.query_one("SELECT EXISTS (SELECT FROM pg_roles WHERE rolname = $1)", &[&role]).await?;
-    if known.get(0) {
-        return Ok(());
+    if known.get(0) || role.starts_with("pg_") {
+        return Ok(false);
     }
-    client.batch_execute(&format!("CREATE ROLE {} NOLOGIN", quote(role))).await
+    client.batch_execute(&format!("CREATE ROLE {} NOLOGIN", quote(role))).await?;
+    Ok(true)
 }
 
 struct Script<'a> {
@@ -126,6 +137,8 @@ struct Script<'a> {
     database: Option<String>,
     /// Whether anything was made so far.
     began: bool,
+    /// Whether what was there before is kept from running.
+    quiet: bool,
 }
 
 impl Script<'_> {
@@ -143,7 +156,13 @@ impl Script<'_> {
             }
             Item::Statement(statement) => {
                 self.flush().await?;
-                self.statement(&statement).await
+                match self.statement(&statement).await {
+                    Err(RestoreError::NoExtensions { place, what }) => {
+                        let what = self.lacking(&statement, items).await.unwrap_or(what);
+                        Err(RestoreError::NoExtensions { place, what })
+                    }
+                    done => done,
+                }
             }
             Item::CopyStart(statement) => {
                 self.flush().await?;
@@ -204,13 +223,37 @@ impl Script<'_> {
                     self.roles.push(role);
                 }
                 Recovery::NoExtension => {
-                    let (file, line, statement) = self.place(statement);
-                    return Err(RestoreError::Extension { file, line, statement, source });
+                    let place = format!("{}:{}", self.file.display(), statement.line);
+                    return Err(RestoreError::NoExtensions { place, what: format!("it: {}", server_says(&source)) });
                 }
                 Recovery::MakeRole(_) | Recovery::Stop => return Err(self.failed(statement, source)),
             }
         }
         Ok(())
+    }
+
+    /// Reads on from an extension that the server does not have: which others it lacks, and what needs them.
+    async fn lacking(
+        &self,
+        statement: &Statement,
+        items: &mut mpsc::Receiver<Result<Item, ScanError>>,
+    ) -> Option<String> {
+        let mut extensions = Extensions::default();
+        extensions.take(statement);
+        let mut read = 0;
+        while let Some(Ok(item)) = items.recv().await
+            && read < READ_ON
+        {
+            match item {
+                Item::Statement(statement) => {
+                    extensions.take(&statement);
+                    read += statement.text.len();
+                }
+                Item::CopyData(rows) => read += rows.len(),
+                _ => {}
+            }
+        }
+        extensions.lacking(self.client).await.ok().flatten()
     }
 
     /// Sends SQL. Within a transaction of the script it can fail without failing the transaction.
@@ -287,7 +330,15 @@ impl Script<'_> {
             self.note(&format!("\\connect {database} was not followed: the dump is restored into a scratch database"));
             self.database = Some(database);
         }
-        self.client.batch_execute("RESET ALL").await.map_err(|source| self.server(source))
+        self.client.batch_execute("RESET ALL").await.map_err(|source| self.server(source))?;
+        self.keep_quiet().await
+    }
+
+    async fn keep_quiet(&self) -> Result<(), RestoreError> {
+        if !self.quiet {
+            return Ok(());
+        }
+        self.client.batch_execute(&format!("SET {QUIET}")).await.map_err(|source| self.server(source))
     }
 
     fn note(&mut self, note: &str) {
