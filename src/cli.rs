@@ -104,6 +104,12 @@ enum Command {
         /// Scenario files, or folders that have them
         #[arg(required = true, value_name = "SCENARIO")]
         scenarios: Vec<PathBuf>,
+        /// Also start a scratch server, and say of every table that shall grow what cannot be made
+        #[arg(long)]
+        data: bool,
+        /// How to get that server, against what the scenario says
+        #[arg(long, value_enum, requires = "data")]
+        provider: Option<ProviderWish>,
     },
     /// Write down what the statistics of a production database say of its tables, for `[snapshot.profile]`
     #[command(after_long_help = PROFILE_READS)]
@@ -219,7 +225,10 @@ pub async fn execute(arguments: Arguments, printer: &Printer) -> anyhow::Result<
             cancel_on_signals(&cancel);
             Box::pin(run::run(&run, printer, &cancel)).await
         }
-        Command::Check { scenarios } => check::check(&scenarios, printer),
+        Command::Check { scenarios, data, provider } => {
+            cancel_on_signals(&cancel);
+            Box::pin(check::check(&scenarios, data, provider, printer, &cancel)).await
+        }
         Command::Profile(arguments) => {
             cancel_on_signals(&cancel);
             profile::profile(&arguments, printer, &cancel).await

@@ -8,6 +8,7 @@ pub mod event;
 mod migrate;
 mod ready;
 mod second_pass;
+mod trial;
 
 use std::path::PathBuf;
 use std::time::Instant;
@@ -27,6 +28,7 @@ use crate::snapshot::SnapshotError;
 use crate::snapshot::store::{self, Entry, StoreError};
 use event::{Event, Events, Stage};
 use second_pass::Touched;
+pub use trial::Trial;
 
 /// What the command line says beside the scenario.
 #[derive(Debug, Clone, Default)]
@@ -218,6 +220,17 @@ pub async fn prepare(
     cancel: &CancellationToken,
 ) -> Result<(Entry, bool), RehearseError> {
     Box::pin(ready::prepared(scenario, options, events, cancel)).await
+}
+
+/// Tries to make the data of a scenario on a server that is thrown away: everything but the tables that are to grow is
+/// made, and of those a few rows.
+pub async fn trial(
+    scenario: &Scenario,
+    options: &Options,
+    events: &Events,
+    cancel: &CancellationToken,
+) -> Result<Trial, RehearseError> {
+    Box::pin(trial::trial(scenario, options, events, cancel)).await
 }
 
 /// Goes through a stage, and ends what the server leaves running should it end by itself: the stage will notice that it

@@ -168,6 +168,16 @@ pub async fn prepare(
     }
 }
 
+/// Tries to grow the tables of a scenario, with a few rows of each, in a database that has everything else that is wished
+/// for. Gives all that cannot be made, each with its place in the scenario. The database is then good for nothing but to be
+/// dropped.
+pub async fn trial(access: &Access, wish: &SnapshotWish) -> Result<Vec<String>, SnapshotError> {
+    match access {
+        Access::Postgres(config) => postgres::trial(config, wish).await,
+        Access::Mysql(opts) => mysql::trial(opts, wish).await,
+    }
+}
+
 fn origin(wish: &SnapshotWish) -> String {
     let restored = !wish.restore.is_empty() || !wish.after.is_empty();
     let origin = match (restored, wish.profile.is_some(), !wish.tables.is_empty()) {

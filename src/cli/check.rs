@@ -1,31 +1,109 @@
-//! `rehearsal check`: validates scenarios without a server and prints what would be done.
+//! `rehearsal check`: validates scenarios and prints what would be done; without a server, unless the data is to be tried.
 
 use std::path::{Component, Path, PathBuf};
 
+use tokio::sync::mpsc::unbounded_channel;
+use tokio_util::sync::CancellationToken;
+
+use super::progress::Progress;
+use super::run::status_of;
 use super::{ExitStatus, Printer};
-use crate::rehearse::{self, Pending, RehearseError, Work};
+use crate::rehearse::event::Events;
+use crate::rehearse::{self, Options, Pending, RehearseError, Trial, Work};
 use crate::report::style::shorten;
 use crate::run::{Bytes, Rows};
 use crate::scenario::{DumpSource, Engine, ProviderWish, Scenario, Tool, TransactionMode, UrlWish, discover};
+use crate::snapshot::grow::TRIED;
 
-pub(super) fn check(paths: &[PathBuf], printer: &Printer) -> anyhow::Result<ExitStatus> {
+pub(super) async fn check(
+    paths: &[PathBuf],
+    data: bool,
+    provider: Option<ProviderWish>,
+    printer: &Printer,
+    cancel: &CancellationToken,
+) -> anyhow::Result<ExitStatus> {
     let paths = discover(paths)?;
     let width = printer.style().width;
-    let mut valid = 0;
+    let (mut valid, mut failed) = (0, ExitStatus::Pass);
     for path in &paths {
-        match Scenario::load(path) {
-            Ok(scenario) => match describe(&scenario, width) {
-                Ok(text) => {
-                    printer.result(&(text + "\n"));
-                    valid += 1;
+        let scenario = match Scenario::load(path) {
+            Ok(scenario) => scenario,
+            Err(error) => {
+                printer.diagnostics(&error);
+                continue;
+            }
+        };
+        let text = match describe(&scenario, width) {
+            Ok(text) => text,
+            Err(error) => {
+                printer.failure(&error, false);
+                continue;
+            }
+        };
+        let grows = grows(&scenario);
+        printer.result(&(text + if grows && !data { NOT_TRIED } else { "" } + "\n"));
+        match if grows && data { self::data(&scenario, provider, printer, cancel).await } else { Ok(true) } {
+            Ok(can_be_made) => valid += usize::from(can_be_made),
+            Err(error) => {
+                printer.failure(&error, false);
+                failed = failed.or_worse(status_of(&error));
+                if cancel.is_cancelled() {
+                    break;
                 }
-                Err(error) => printer.failure(&error, false),
-            },
-            Err(error) => printer.diagnostics(&error),
+            }
         }
+    }
+    if failed != ExitStatus::Pass {
+        return Ok(failed);
     }
     printer.result(&summary(valid, paths.len()));
     Ok(if valid == paths.len() { ExitStatus::Pass } else { ExitStatus::Usage })
+}
+
+const NOT_TRIED: &str =
+    "  data        not tried: `check --data` starts a server and says whether these tables can be grown\n";
+
+fn grows(scenario: &Scenario) -> bool {
+    !scenario.snapshot.tables.is_empty() || scenario.snapshot.profile.is_some()
+}
+
+/// Tries to make the data, and tells what cannot be made; whether all can.
+async fn data(
+    scenario: &Scenario,
+    provider: Option<ProviderWish>,
+    printer: &Printer,
+    cancel: &CancellationToken,
+) -> Result<bool, RehearseError> {
+    let options = Options { provider, cache: true, ..Options::default() };
+    let (sender, mut receiver) = unbounded_channel();
+    let events = Events::new(sender);
+    let listen = async {
+        let mut progress = Progress::new(printer, false);
+        while let Some(event) = receiver.recv().await {
+            progress.listen(&event);
+        }
+    };
+    let work = async {
+        let result = rehearse::trial(scenario, &options, &events, cancel).await;
+        drop(events);
+        result
+    };
+    let (trial, ()) = tokio::join!(work, listen);
+    let problems = match trial? {
+        Trial::Kept(name) => {
+            printer.result(&format!("  data        kept already: the prepared snapshot {name}\n"));
+            return Ok(true);
+        }
+        Trial::Tried(problems) => problems,
+    };
+    for problem in &problems {
+        printer.error(problem);
+    }
+    if problems.is_empty() {
+        let most = Rows(TRIED);
+        printer.result(&format!("  data        can be made, as far as {most} of each table tell\n"));
+    }
+    Ok(problems.is_empty())
 }
 
 /// The closing line.

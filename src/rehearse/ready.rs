@@ -71,6 +71,17 @@ pub(super) async fn prepared(
     }
 }
 
+/// What is kept of all the data of a scenario, if it is.
+pub(super) async fn kept(
+    scenario: &Scenario,
+    options: &Options,
+    events: &Events,
+    cancel: &CancellationToken,
+) -> Result<Option<Entry>, RehearseError> {
+    let stage = Readying::new(scenario, options, events, cancel, Instant::now()).await?;
+    Ok(stage.place().await?.and_then(|(store, digest)| store.get(&digest)))
+}
+
 struct Readying<'a> {
     scenario: &'a Scenario,
     options: &'a Options,

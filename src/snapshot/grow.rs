@@ -28,6 +28,9 @@ use std::fmt;
 /// not used, and tests hold a check sum of rows of this one.
 pub const FORMAT: u64 = 1;
 
+/// So many rows of each table are made at most when growing is tried.
+pub const TRIED: u64 = 10_000;
+
 /// Where the scenario asked for it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Place {

@@ -51,6 +51,13 @@ pub(super) async fn prepare(
     Ok(filled(opts, wish, listen).await?)
 }
 
+/// Tries to grow the tables of a scenario in a database that has everything else, and gives what cannot be made, each as it
+/// is told. See [`prepare`].
+pub(super) async fn trial(opts: &Opts, wish: &SnapshotWish) -> Result<Vec<String>, SnapshotError> {
+    let problems = grow::trial(opts, &wish.tables, wish.seed).await.map_err(MysqlError::from)?;
+    Ok(problems.iter().map(ToString::to_string).collect())
+}
+
 async fn filled(opts: &Opts, wish: &SnapshotWish, listen: Listen<'_>) -> Result<Prepared, MysqlError> {
     let dumps: Vec<Dump> = wish.restore.iter().cloned().chain(wish.after.iter().cloned().map(Dump::from)).collect();
     let mut notes = restore::restore(opts, &dumps, listen).await?;

@@ -120,6 +120,27 @@ async fn filled(
     Ok(Prepared { origin: origin(wish), notes, tables })
 }
 
+/// Tries to grow the tables of a scenario in a database that has everything else, and gives what cannot be made, each as it
+/// is told. See [`prepare`].
+pub(super) async fn trial(config: &Config, wish: &SnapshotWish) -> Result<Vec<String>, SnapshotError> {
+    let profile = super::profile(Engine::Postgres, wish)?;
+    Ok(tried(config, wish, profile.as_ref()).await?)
+}
+
+async fn tried(
+    config: &Config,
+    wish: &SnapshotWish,
+    profile: Option<&(Profile, ProfileWish)>,
+) -> Result<Vec<String>, PostgresError> {
+    let (mut client, connection) = config.connect(NoTls).await?;
+    let connection = tokio::spawn(connection);
+    let after = profile.map(|(profile, how)| (profile, how));
+    let problems = grow::trial(config, &mut client, &wish.tables, after, wish.seed).await?;
+    drop(client);
+    let _ = connection.await;
+    Ok(problems.iter().map(ToString::to_string).collect())
+}
+
 /// Says of each table where its rows come from, and how close those come to the profile that were made after one.
 async fn tell_sources(
     client: &Client,

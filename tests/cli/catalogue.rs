@@ -45,6 +45,7 @@ fn check_shows_what_would_be_done() {
           └    4  SELECT 2
         003_done
                2  VACUUM orders
+      data        not tried: `check --data` starts a server and says whether these tables can be grown
 
     the scenario is valid
     ");

@@ -6,6 +6,7 @@
 mod alembic;
 mod catalogue;
 mod command;
+mod data;
 mod docker;
 mod elsewhere;
 mod endings;

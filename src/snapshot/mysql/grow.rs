@@ -25,6 +25,7 @@ mod rows;
 mod sample;
 mod source;
 mod table;
+mod trial;
 mod triggers;
 mod vary;
 
@@ -35,6 +36,7 @@ use rand::rngs::ChaCha8Rng;
 use sha2::{Digest, Sha256};
 
 pub use error::{GrowError, Place};
+pub(crate) use trial::trial;
 
 use crate::scenario::TableWish;
 use crate::server::DATABASE;

@@ -23,6 +23,7 @@ mod sample;
 mod shaped;
 mod source;
 mod table;
+mod trial;
 mod tuples;
 mod vary;
 
@@ -38,6 +39,7 @@ use tokio_postgres::{Client, Config};
 pub(crate) use error::server_says;
 pub use error::{GrowError, Place};
 pub(crate) use name::quote;
+pub(crate) use trial::trial;
 
 use crate::profile::{Profile, TableProfile};
 use crate::scenario::{ProfileWish, TableWish};

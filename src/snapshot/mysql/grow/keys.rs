@@ -221,6 +221,7 @@ mod tests {
             parent_sql: "parent".into(),
             parent_shown: "parent".into(),
             parent_columns: vec!["id".into()],
+            cut: 1.0,
         });
         let uniques = keys.iter().map(|columns| Unique {
             name: "key".into(),

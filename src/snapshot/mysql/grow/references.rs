@@ -251,14 +251,15 @@ async fn combine(draft: &mut Draft<'_>, combined: &Combined) -> Result<(), GrowE
     // Rows that a counter goes past cannot be met again.
     let taken = if combined.counter.is_some() { HashSet::new() } else { taken(draft, &columns).await? };
     let combinations = Combinations::new(draws, &draft.world.draws, taken, &mut draft.rng);
-    if combined.counter.is_none() && combinations.free() < draft.rows {
+    let cut: f64 = combined.foreign.iter().map(|at| draft.table.foreign[*at].cut).product();
+    let room = combinations.free() as f64 * cut;
+    if combined.counter.is_none() && room < draft.rows as f64 {
         return Err(GrowError::Key {
             place: draft.place.clone(),
             key: combined.key.clone(),
             why: format!(
-                "it has room for {} more rows, every combination of its values counted, and {} more are wished; grow the \
+                "it has room for {room:.0} more rows, every combination of its values counted, and {} more are wished; grow the \
                  tables it refers to, or wish for fewer",
-                combinations.free(),
                 draft.rows
             ),
         });

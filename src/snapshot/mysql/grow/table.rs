@@ -53,7 +53,7 @@ pub(crate) struct Unique {
 }
 
 /// A foreign key.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq)]
 pub(crate) struct Foreign {
     pub(crate) name: String,
     pub(crate) columns: Vec<String>,
@@ -62,6 +62,8 @@ pub(crate) struct Foreign {
     pub(crate) parent_sql: String,
     pub(crate) parent_shown: String,
     pub(crate) parent_columns: Vec<String>,
+    /// While growing is tried: how many times as many rows the parent shall have as it has; 1 otherwise.
+    pub(crate) cut: f64,
 }
 
 /// A CHECK constraint.
@@ -248,6 +250,7 @@ fn foreign_keys(rows: &[Row], all: &[Relation]) -> Vec<Foreign> {
                 parent_sql: parent.sql(),
                 parent_shown: parent.shown(),
                 parent_columns: Vec::new(),
+                cut: 1.0,
             });
         }
         let Some(key) = keys.last_mut() else { continue };

@@ -226,6 +226,7 @@ mod tests {
             parent: 9,
             parent_sql: "parent".into(),
             parent_columns: vec!["id".into()],
+            cut: 1.0,
         });
         let uniques = keys.iter().map(|(columns, predicate)| Unique {
             name: "key".into(),

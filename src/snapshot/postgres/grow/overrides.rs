@@ -20,21 +20,21 @@ use crate::scenario::{ColumnWish, TableWish};
 /// The most different values of one column that are kept in memory.
 const MOST_DISTINCT: u64 = 10_000_000;
 
-/// Checks that what the scenario says of columns can be meant.
-pub(crate) fn check(table: &Table, wish: &TableWish, place: &Place) -> Result<(), GrowError> {
-    for (name, column_wish) in &wish.columns {
+/// What the scenario says of columns and cannot be meant.
+pub(crate) fn problems(table: &Table, wish: &TableWish, place: &Place) -> Vec<GrowError> {
+    let problem = |(name, column_wish): (&String, &ColumnWish)| {
+        let (place, column) = (place.clone(), shown(name));
         let Some(at) = table.position(name) else {
             let near = nearest(name, table.columns.iter().map(|column| shown(&column.name)));
-            return Err(GrowError::NoSuchColumn { place: place.clone(), column: shown(name), near });
+            return Some(GrowError::NoSuchColumn { place, column, near });
         };
-        if let Some(why) = objection(&table.columns[at], column_wish) {
-            return Err(GrowError::Column { place: place.clone(), column: shown(name), why });
-        }
-    }
-    Ok(())
+        objection(&table.columns[at], column_wish).map(|why| GrowError::Column { place, column, why })
+    };
+    wish.columns.iter().filter_map(problem).collect()
 }
 
-fn objection(column: &Column, wish: &ColumnWish) -> Option<String> {
+/// Why what the scenario says of a column cannot be meant, if it cannot.
+pub(crate) fn objection(column: &Column, wish: &ColumnWish) -> Option<String> {
     let why = match wish {
         ColumnWish { values: Some(_), range: Some(_), .. } => "`values` and `range` exclude each other",
         ColumnWish { values: Some(_), distinct: Some(_), .. } => "`values` and `distinct` exclude each other",

@@ -70,7 +70,9 @@ pub(crate) async fn plan(
     pattern: Option<&Pattern<'_>>,
     rng: ChaCha8Rng,
 ) -> Result<Plan, GrowError> {
-    overrides::check(table, wish, place)?;
+    if let Some(problem) = overrides::problems(table, wish, place).into_iter().next() {
+        return Err(problem);
+    }
     let keeping = keys::keep(table, wish).map_err(|keys::CannotKeep { key, why }| GrowError::Key {
         place: place.clone(),
         key,

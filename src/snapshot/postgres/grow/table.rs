@@ -52,7 +52,7 @@ pub(crate) struct Unique {
 }
 
 /// A foreign key.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq)]
 pub(crate) struct Foreign {
     pub(crate) name: String,
     pub(crate) columns: Vec<String>,
@@ -60,6 +60,8 @@ pub(crate) struct Foreign {
     /// The parent as a query reads it, `ONLY` included where a foreign key does not look at children.
     pub(crate) parent_sql: String,
     pub(crate) parent_columns: Vec<String>,
+    /// While growing is tried: how many times as many rows the parent shall have as it has; 1 otherwise.
+    pub(crate) cut: f64,
 }
 
 /// A CHECK constraint, of the table or of a domain that a column has.
@@ -153,6 +155,7 @@ fn foreign_key(row: &Row) -> Foreign {
         parent: row.get(2),
         parent_sql: row.get(3),
         parent_columns: row.get(4),
+        cut: 1.0,
     }
 }
 
