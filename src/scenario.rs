@@ -18,6 +18,7 @@ mod discover;
 mod document;
 pub mod duration;
 mod error;
+mod pattern;
 mod read;
 mod report;
 mod suggest;
@@ -28,6 +29,7 @@ mod value;
 
 pub use discover::discover;
 pub use error::ScenarioError;
+pub use pattern::Pattern;
 pub use report::Report;
 
 /// The seed of everything that is made up, when the scenario does not say.
@@ -253,6 +255,8 @@ pub struct ColumnWish {
     pub distinct: Option<u64>,
     /// Lowest and highest value, in their text form.
     pub range: Option<(String, String)>,
+    /// What its texts look like.
+    pub pattern: Option<Pattern>,
 }
 
 /// The migrations to apply (`[migrations]`).

@@ -12,7 +12,6 @@ pub(crate) mod fake;
 pub(crate) mod hints;
 pub(crate) mod near;
 pub(crate) mod order;
-pub(crate) mod pattern;
 pub(crate) mod phrase;
 pub(crate) mod scale;
 pub(crate) mod shape;

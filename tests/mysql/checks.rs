@@ -2,6 +2,8 @@
 
 use pretty_assertions::assert_eq;
 
+use rehearsal::scenario::{ColumnWish, Pattern, TableWish};
+
 use crate::grow::{filled, grow, range, table, values, with};
 use crate::lab::on_each;
 
@@ -21,6 +23,8 @@ CREATE TABLE held (
     named varchar(20) NOT NULL, CHECK (named <> '' AND named LIKE 'N%'),
     begins datetime NOT NULL, ends datetime(3) NOT NULL, CHECK (begins < ends),
     net int, gross int NOT NULL, CHECK (gross > 0), CHECK (net IS NULL OR net <= gross),
+    plate varchar(8) NOT NULL UNIQUE, CHECK (plate REGEXP '^[A-Z]{3}-[0-9]{3}$'),
+    wished varchar(5) NOT NULL UNIQUE, often varchar(9),
     card varchar(20), cash int, CONSTRAINT one_way CHECK ((card IS NULL) <> (cash IS NULL)),
     details json NOT NULL
 );
@@ -30,12 +34,20 @@ CREATE TABLE followed (id int PRIMARY KEY, CONSTRAINT few CHECK (id < 500), a in
 INSERT INTO followed WITH RECURSIVE n (n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM n WHERE n < 50) SELECT n, n, n * n FROM n;
 CREATE TABLE given (id int PRIMARY KEY, state varchar(9) NOT NULL, CONSTRAINT known CHECK (state IN ('on', 'off')))";
 
+/// The table with a pattern for a column that is unique and for one that is not.
+fn patterned(name: &str, rows: u64) -> TableWish {
+    let pattern = |text: &str| ColumnWish { pattern: Pattern::parse(text).ok(), ..ColumnWish::default() };
+    let often = ColumnWish { null_fraction: Some(0.5), ..pattern("(a|b)[0-9]") };
+    with(with(table(name, rows), "wished", pattern("W[0-9]{4}")), "often", often)
+}
+
 #[test]
 fn made_rows_keep_every_check_and_are_not_all_alike() {
     on_each(async |lab| {
         let place = lab.place;
         let database = filled(lab, SCHEMA).await;
-        let grown = grow(&database, vec![table("held", 5_000), table("narrow", 16), table("followed", 400)], 1).await;
+        let grown =
+            grow(&database, vec![patterned("held", 5_000), table("narrow", 16), table("followed", 400)], 1).await;
         grown.unwrap_or_else(|error| panic!("{place:?}: {error}"));
         assert_eq!(database.count("held").await, 5_000, "{place:?}");
         for (column, least) in [
@@ -65,12 +77,17 @@ fn made_rows_keep_every_check_and_are_not_all_alike() {
         assert_eq!(database.get::<(i32, i32)>(&ends("held", "score")).await, (0, 100), "{place:?}");
         assert_eq!(database.count("held WHERE email LIKE '%@example.___'").await, 5_000, "{place:?}");
 
+        let strange = "held WHERE NOT (wished REGEXP '^W[0-9]{4}$' AND (often IS NULL OR often REGEXP '^[ab][0-9]$'))";
+        assert_eq!(database.count(strange).await, 0, "{place:?}");
+
+        let database = filled(lab, SCHEMA).await;
         for (wish, words) in [
             (table("never", 5), ["CHECK constraint hashed (", "what word may hold"]),
-            (table("narrow", 17), ["CHECK constraint small (", "which 1 rows cannot be"]),
-            (table("followed", 500), ["CHECK constraint few (", "which 100 rows cannot be"]),
+            (table("narrow", 17), ["CHECK constraint small (", "which 17 rows cannot be"]),
+            (patterned("held", 10_001), ["column wished: it must be different", "describes 10000 texts"]),
+            (table("followed", 500), ["CHECK constraint few (", "which 450 rows cannot be"]),
             (with(table("given", 9), "state", values(&[("on", 1.0), ("lost", 1.0)])), ["known", "what state may hold"]),
-            (with(table("held", 5_009), "score", range("90", "200")), ["", "what score may hold"]),
+            (with(table("held", 9), "score", range("90", "200")), ["", "what score may hold"]),
         ] {
             let error = grow(&database, vec![wish], 1).await.expect_err(words[0]).to_string();
             for word in words.into_iter().chain(["shop.toml:7: table "]) {

@@ -238,7 +238,7 @@ fn what_cannot_be_made_is_refused_with_its_line_and_what_to_do() {
             (one("listed", 5), vec!["column a", "decides on the partition"]),
             (one("short", 5_000), vec!["column code", "too short", "they take 5 letters"]),
             (one("line", 5), vec!["column l", "none can be made up for type linestring"]),
-            (one("tight", 5), vec!["tight_a", "say with `values` or `range` what a may hold"]),
+            (one("tight", 5), vec!["tight_a", "say with `values`, `range` or `pattern` what a may hold"]),
             (one("favourites", 10_000), vec!["PRIMARY", "it has room for 9 more rows"]),
             (with_value("orders", "stat", "x"), vec!["there is no column stat", "is state meant?"]),
             (with_value("orders", "state", "lost"), vec!["column state", "does not take `lost` for enum"]),

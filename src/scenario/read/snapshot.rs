@@ -7,7 +7,7 @@ use toml::de::DeValue;
 
 use crate::scenario::table::Table;
 use crate::scenario::value::Value;
-use crate::scenario::{ColumnWish, DEFAULT_SEED, Dump, DumpSource, ProfileWish, SnapshotWish, TableWish};
+use crate::scenario::{ColumnWish, DEFAULT_SEED, Dump, DumpSource, Pattern, ProfileWish, SnapshotWish, TableWish};
 
 pub(super) fn read(snapshot: &mut Table<'_>) -> SnapshotWish {
     let restore = snapshot.take("restore").map(|value| one_or_many(&value)).unwrap_or_default();
@@ -126,10 +126,12 @@ fn column(column: &mut Table<'_>) -> ColumnWish {
         null_fraction: column.take("null_fraction").and_then(|value| fraction(&value)),
         distinct: column.take("distinct").and_then(|value| at_least_one(without(values.as_ref(), &value)?)),
         range: column.take("range").and_then(|value| range(without(values.as_ref(), &value)?)),
+        pattern: column.take("pattern").and_then(|value| pattern(without(values.as_ref(), &value)?)),
         values: values.and_then(|value| weighted(&value)),
     };
-    for key in ["pattern", "distribution", "references"] {
-        column.not_yet(key, "remove it: `values`, `null_fraction`, `distinct` and `range` can be said today");
+    for key in ["distribution", "references"] {
+        column
+            .not_yet(key, "remove it: `values`, `null_fraction`, `distinct`, `range` and `pattern` can be said today");
     }
     wish
 }
@@ -199,6 +201,11 @@ fn range(value: &Value<'_>) -> Option<(String, String)> {
         return value.refuse("must have the lowest value first", format!("write `[{}, {}]`", ends.1?, ends.0?));
     }
     Some((ends.0?, ends.1?))
+}
+
+fn pattern(value: &Value<'_>) -> Option<Pattern> {
+    let parsed = Pattern::parse(value.string()?);
+    parsed.map_err(|why| value.problem(&format!("is no regular expression: {why}"), "write `\"S[0-9]{4}\"`")).ok()
 }
 
 fn is_number(value: &Value<'_>) -> bool {

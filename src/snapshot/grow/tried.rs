@@ -6,8 +6,8 @@ use rand::RngExt;
 use rand::rngs::ChaCha8Rng;
 
 use super::hints::Hint;
-use super::pattern::Pattern;
 use super::text::{Texts, cut};
+use crate::scenario::Pattern;
 
 /// How many values of one column are tried, and how many of several columns that belong together.
 pub(crate) const TRIES: (usize, usize) = (2_048, 8_192);

@@ -155,7 +155,7 @@ impl Recipe {
     }
 
     fn column(&mut self, column: &ColumnWish) {
-        let ColumnWish { values, null_fraction, distinct, range } = column;
+        let ColumnWish { values, null_fraction, distinct, range, pattern } = column;
         self.maybe(values.as_ref(), |recipe, values| {
             recipe.number(values.len() as u64);
             for (value, weight) in values {
@@ -169,6 +169,7 @@ impl Recipe {
             recipe.text(low);
             recipe.text(high);
         });
+        self.maybe(pattern.as_ref(), |recipe, pattern| recipe.text(pattern.text()));
     }
 
     fn finish(self) -> String {

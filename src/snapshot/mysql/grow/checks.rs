@@ -19,9 +19,11 @@ use super::overrides;
 use super::plan::Draft;
 use super::source::{Drawn, Numbered, Source};
 use super::table::Check;
+use crate::scenario::Pattern;
 use crate::snapshot::grow::combine::Combinations;
 use crate::snapshot::grow::draw::Draw;
 use crate::snapshot::grow::hints::{Hint, hints};
+use crate::snapshot::grow::text::Counted;
 use crate::snapshot::grow::tried::{Group, Numbers, Outcome, TRIES, TriedTexts, Try, groups, outcome};
 use crate::snapshot::grow::tuples::Tuples;
 use crate::sql::mysql::name::quote;
@@ -124,7 +126,7 @@ fn unmet(draft: &Draft<'_>, checks: &[usize], why: &str) -> GrowError {
         place: draft.place.clone(),
         name: names.join(" and "),
         expression: checks.first().map(|check| check.expression.clone()).unwrap_or_default(),
-        why: format!("{why}; say with `values` or `range` what {} may hold", columns.join(", ")),
+        why: format!("{why}; say with `values`, `range` or `pattern` what {} may hold", columns.join(", ")),
     }
 }
 
@@ -309,6 +311,13 @@ async fn varied(draft: &mut Draft<'_>, at: usize, check: usize, source: Source) 
             });
             let within = |length: usize| (needed..numbered.limit).contains(&length);
             let limits = lengths.flat_map(|length| [length, length.saturating_sub(1)]).filter(|length| within(*length));
+            let patterns = hints.iter().filter(|_| draft.table.rows == 0).filter_map(|hint| match hint {
+                Hint::Regex(text) => Pattern::parse(text).ok(),
+                _ => None,
+            });
+            let counted = patterns.map(|pattern| Counted::new(&pattern));
+            let enough = |counted: &Counted| counted.count() >= u128::from(draft.rows);
+            others.extend(counted.filter(enough).map(Source::Counted));
             others.extend(limits.map(|limit| Source::Numbered(Numbered { limit, ..numbered.clone() })));
         }
         _ => {}
@@ -322,6 +331,11 @@ async fn varied(draft: &mut Draft<'_>, at: usize, check: usize, source: Source) 
             match &source {
                 Source::Count { kind, start, step, over } => {
                     kind.write_number(&mut made, start + step * i128::from(drawn.nth(*over)));
+                }
+                Source::Counted(counted) => {
+                    let mut text = String::new();
+                    counted.write(row, &mut text);
+                    made = text.into_bytes();
                 }
                 Source::Numbered(numbered) => {
                     numbered.write(&drawn, &draft.world, &mut ChaCha8Rng::seed_from_u64(0), &mut made);

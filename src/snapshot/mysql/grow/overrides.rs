@@ -15,6 +15,7 @@ use super::table::{Column, Table};
 use crate::scenario::{ColumnWish, TableWish};
 use crate::snapshot::grow::draw::Pool;
 use crate::snapshot::grow::near::nearest;
+use crate::snapshot::grow::text::Texts;
 use crate::snapshot::grow::tuples::Tuples;
 use crate::sql::mysql::name::quote;
 
@@ -39,6 +40,8 @@ pub(crate) fn objection(column: &Column, wish: &ColumnWish) -> Option<String> {
     let why = match wish {
         ColumnWish { values: Some(_), range: Some(_), .. } => "`values` and `range` exclude each other",
         ColumnWish { values: Some(_), distinct: Some(_), .. } => "`values` and `distinct` exclude each other",
+        ColumnWish { pattern: Some(_), values: Some(_), .. } => "`pattern` and `values` exclude each other",
+        ColumnWish { pattern: Some(_), range: Some(_), .. } => "`pattern` and `range` exclude each other",
         ColumnWish { distinct: Some(0), .. } => "`distinct` must be at least 1",
         ColumnWish { distinct: Some(count), .. } if *count > MOST_DISTINCT => {
             return Some(format!("`distinct` may be {MOST_DISTINCT} at most"));
@@ -51,6 +54,19 @@ pub(crate) fn objection(column: &Column, wish: &ColumnWish) -> Option<String> {
         }
         ColumnWish { values: Some(values), .. } if values.iter().all(|(_, weight)| *weight <= 0.0) => {
             "`values` needs a value with a weight above 0"
+        }
+        ColumnWish { pattern: Some(pattern), .. } => {
+            let Kind::Text { limit } = column.kind else {
+                return Some(format!("`pattern` has no meaning for {}; it needs texts", column.declared));
+            };
+            if pattern.longest() <= limit {
+                return None;
+            }
+            return Some(format!(
+                "texts of `pattern` may have {} letters, and {} takes {limit}",
+                pattern.longest(),
+                column.declared
+            ));
         }
         _ => return None,
     };
@@ -70,9 +86,13 @@ pub(crate) async fn source(
         let weights: Vec<f64> = values.iter().map(|(_, weight)| weight.max(0.0)).collect();
         return Ok(Some(Source::Pool(Pool::weighted(from_texts(conn, column, values, place).await?, &weights))));
     }
-    let ranged = match &wish.range {
-        Some((low, high)) => Some(range(conn, column, low, high, place).await?),
-        None => None,
+    let ranged = match (&wish.range, &wish.pattern) {
+        (Some((low, high)), _) => Some(range(conn, column, low, high, place).await?),
+        (None, Some(pattern)) => Maker::new(&column.kind).map(|mut maker| {
+            maker.texts = Texts::Pattern(pattern.clone());
+            maker
+        }),
+        (None, None) => None,
     };
     let Some(count) = wish.distinct else { return Ok(ranged.map(Source::Made)) };
     let sampled = if ranged.is_some() { None } else { sampled };
@@ -240,10 +260,14 @@ mod tests {
         let wish = ColumnWish::default;
         let values = |weight| Some(vec![("a".to_owned(), weight)]);
         let range = Some(("1".to_owned(), "2".to_owned()));
+        let pattern = |text: &str| Some(crate::scenario::Pattern::parse(text).expect("it is one"));
         for (kind, wish, refused) in [
             (int(), ColumnWish { range: range.clone(), distinct: Some(3), ..wish() }, false),
             (int(), ColumnWish { range: range.clone(), values: values(1.0), ..wish() }, true),
             (Kind::Json, ColumnWish { range, ..wish() }, true),
+            (Kind::Json, ColumnWish { pattern: pattern("x"), ..wish() }, true),
+            (Kind::Text { limit: 3 }, ColumnWish { pattern: pattern("x{3}"), ..wish() }, false),
+            (Kind::Text { limit: 3 }, ColumnWish { pattern: pattern("x{4}"), ..wish() }, true),
             (int(), ColumnWish { values: values(0.0), ..wish() }, true),
             (int(), ColumnWish { values: values(1.0), distinct: Some(1), ..wish() }, true),
             (int(), ColumnWish { distinct: Some(0), ..wish() }, true),

@@ -8,7 +8,7 @@ use super::field;
 use super::kind::Kind;
 use super::maker::{Maker, write_uuid};
 use crate::snapshot::grow::draw::{Draw, Over, Pool};
-use crate::snapshot::grow::text::{Texts, cut};
+use crate::snapshot::grow::text::{Counted, Texts, cut};
 use crate::snapshot::grow::tuples::{Tuples, value};
 
 /// Where the values of a column come from.
@@ -37,6 +37,8 @@ pub(crate) enum Source {
     },
     /// Text with a number that makes it differ from every other.
     Numbered(Numbered),
+    /// Texts of a pattern, each once.
+    Counted(Counted),
     Uuid,
     /// So many random bytes.
     RandomBytes(usize),
@@ -102,6 +104,11 @@ impl Source {
                 if !numbered.write(drawn, world, rng, made) {
                     return field::put(out, None);
                 }
+            }
+            Self::Counted(counted) => {
+                let mut text = String::new();
+                counted.write(drawn.row, &mut text);
+                made.extend_from_slice(text.as_bytes());
             }
             Self::Made(maker) => maker.write(rng, made),
             Self::Count { kind, start, step, over } => {

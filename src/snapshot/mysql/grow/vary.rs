@@ -7,7 +7,9 @@ use super::kind::{DAY, Kind};
 use super::maker::{DAYS, FIRST_DAY};
 use super::plan::Draft;
 use super::source::{Numbered, Source};
+use crate::scenario::Pattern;
 use crate::snapshot::grow::draw::Over;
+use crate::snapshot::grow::text::Counted;
 use crate::sql::mysql::name::quote;
 
 /// Settles every column that was chosen to be different in each row.
@@ -96,6 +98,9 @@ async fn numbered(draft: &mut Draft<'_>, at: usize) -> Result<Source, GrowError>
     let Kind::Text { limit } = column.kind else {
         return Err(draft.column_error(at, "it is no text".into()));
     };
+    if let Some(pattern) = draft.wish_of(at).and_then(|wish| wish.pattern.as_ref()) {
+        return counted(draft, at, pattern);
+    }
     let prefix = draft.table.prefix(&column.name);
     if limit == 36 && prefix.is_none_or(|letters| letters >= 36) && all_uuids(draft, at) {
         return Ok(Source::Uuid);
@@ -132,6 +137,22 @@ fn all_uuids(draft: &Draft<'_>, at: usize) -> bool {
     };
     let sample = &draft.world.sample;
     draft.sample_at[at].is_none_or(|column| (0..sample.len()).filter_map(|row| sample.value(row, column)).all(is_uuid))
+}
+
+/// Texts of a pattern, each once.
+fn counted(draft: &Draft<'_>, at: usize, pattern: &Pattern) -> Result<Source, GrowError> {
+    let counted = Counted::new(pattern);
+    let why = if counted.count() < u128::from(draft.rows) {
+        format!(
+            "it must be different in each row, and `pattern` describes {} texts; wish for fewer rows",
+            counted.count()
+        )
+    } else if draft.table.rows > 0 {
+        "it must be different in each row, and a text of `pattern` may be there already; leave `pattern` out".to_owned()
+    } else {
+        return Ok(Source::Counted(counted));
+    };
+    Err(draft.column_error(at, why))
 }
 
 /// A sign that no existing value has beside a number where the new ones get theirs.

@@ -18,8 +18,10 @@ use super::plan::Draft;
 use super::source::{Draw, Drawn, Numbered, Source};
 use super::table::Check;
 use super::tuples::{NULL, Tuples, put_end, put_head};
+use crate::scenario::Pattern;
 use crate::snapshot::grow::combine::Combinations;
 use crate::snapshot::grow::hints::{Hint, hints};
+use crate::snapshot::grow::text::Counted;
 use crate::snapshot::grow::tried::{Group, Numbers, Outcome, TRIES, TriedTexts, Try, groups, outcome};
 
 /// Where the number of a tried row stands, and where the rows do.
@@ -119,7 +121,7 @@ fn unmet(draft: &Draft<'_>, checks: &[usize], why: &str) -> GrowError {
         place: draft.place.clone(),
         name: names.join(" and "),
         expression: checks.first().map(|check| check.expression.clone()).unwrap_or_default(),
-        why: format!("{why}; say with `values` or `range` what {} may hold", columns.join(", ")),
+        why: format!("{why}; say with `values`, `range` or `pattern` what {} may hold", columns.join(", ")),
     }
 }
 
@@ -298,6 +300,13 @@ async fn varied(draft: &mut Draft<'_>, at: usize, check: usize, source: Source) 
             });
             let within = |length: usize| (needed..numbered.limit.unwrap_or(usize::MAX)).contains(&length);
             let limits = lengths.flat_map(|length| [length, length.saturating_sub(1)]).filter(|length| within(*length));
+            let patterns = hints.iter().filter(|_| draft.table.rows == 0).filter_map(|hint| match hint {
+                Hint::Regex(text) => Pattern::parse(text).ok(),
+                _ => None,
+            });
+            let counted = patterns.map(|pattern| Counted::new(&pattern));
+            let enough = |counted: &Counted| counted.count() >= u128::from(draft.rows);
+            others.extend(counted.filter(enough).map(Source::Counted));
             others.extend(limits.map(|limit| Source::Numbered(Numbered { limit: Some(limit), ..numbered.clone() })));
         }
         _ => {}

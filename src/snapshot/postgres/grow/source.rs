@@ -12,7 +12,7 @@ use super::maker::{Maker, framed, put_uuid};
 use super::shaped::Shaped;
 use super::tuples::{NULL, Tuples, put_field};
 pub(crate) use crate::snapshot::grow::draw::{Draw, Over, Pool};
-use crate::snapshot::grow::text::Texts;
+use crate::snapshot::grow::text::{Counted, Texts};
 
 /// Where the values of a column come from.
 #[derive(Debug, Clone)]
@@ -47,6 +47,8 @@ pub(crate) enum Source {
     },
     /// Text with a number that makes it differ from every other.
     Numbered(Numbered),
+    /// Texts of a pattern, each once.
+    Counted(Counted),
     Uuid,
     RandomBytes,
     /// As a profile has it.
@@ -111,6 +113,11 @@ impl Source {
                 }
             }
             Self::Numbered(numbered) => numbered.put(drawn, world, rng, out),
+            Self::Counted(counted) => {
+                let mut text = String::new();
+                counted.write(drawn.row, &mut text);
+                put_field(out, Some(text.as_bytes()));
+            }
             Self::Uuid => put_uuid(rng, out),
             Self::RandomBytes => {
                 out.put_i32(16);

@@ -6,6 +6,8 @@ use super::kind::Kind;
 use super::name::{quote, shown};
 use super::plan::Draft;
 use super::source::{Moments, Numbered, Over, Source};
+use crate::scenario::Pattern;
+use crate::snapshot::grow::text::Counted;
 
 /// 2023-01-01 and the three years from it, in days since 2000-01-01.
 const FIRST_DAY: i64 = 8_401;
@@ -119,6 +121,9 @@ async fn numbered(draft: &Draft<'_>, at: usize) -> Result<Source, GrowError> {
     let Kind::Text { limit } = column.kind else {
         return Err(draft.column_error(at, "it is no text".into()));
     };
+    if let Some(pattern) = draft.wish_of(at).and_then(|wish| wish.pattern.as_ref()) {
+        return counted(draft, at, pattern);
+    }
     let needed = Numbered::length(draft.rows.saturating_sub(1));
     if limit.is_some_and(|limit| limit < needed) {
         let why = format!(
@@ -135,6 +140,22 @@ async fn numbered(draft: &Draft<'_>, at: usize) -> Result<Source, GrowError> {
         keep_nulls: !column.not_null && !nulls_are_equal(draft, at),
         texts: draft.usual(at).map(|maker| maker.texts).unwrap_or_default(),
     }))
+}
+
+/// Texts of a pattern, each once.
+fn counted(draft: &Draft<'_>, at: usize, pattern: &Pattern) -> Result<Source, GrowError> {
+    let counted = Counted::new(pattern);
+    let why = if counted.count() < u128::from(draft.rows) {
+        format!(
+            "it must be different in each row, and `pattern` describes {} texts; wish for fewer rows",
+            counted.count()
+        )
+    } else if draft.table.rows > 0 {
+        "it must be different in each row, and a text of `pattern` may be there already; leave `pattern` out".to_owned()
+    } else {
+        return Ok(Source::Counted(counted));
+    };
+    Err(draft.column_error(at, why))
 }
 
 /// A sign that no existing value has before a last word of letters and digits.
