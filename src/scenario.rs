@@ -257,6 +257,8 @@ pub struct ColumnWish {
     pub range: Option<(String, String)>,
     /// What its texts look like.
     pub pattern: Option<Pattern>,
+    /// The column whose values it has (`customers.id`), as the user wrote it, where the schema has no foreign key.
+    pub references: Option<String>,
 }
 
 /// The migrations to apply (`[migrations]`).

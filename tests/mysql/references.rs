@@ -2,7 +2,9 @@
 
 use pretty_assertions::assert_eq;
 
-use crate::grow::{filled, grow, table};
+use rehearsal::scenario::ColumnWish;
+
+use crate::grow::{filled, grow, table, with};
 use crate::lab::on_each;
 
 const SCHEMA: &str = "
@@ -29,6 +31,7 @@ CREATE TABLE left_ (id int PRIMARY KEY, other int NOT NULL);
 CREATE TABLE right_ (id int PRIMARY KEY, other int NOT NULL, FOREIGN KEY (other) REFERENCES left_ (id));
 INSERT INTO left_ VALUES (1, 1); INSERT INTO right_ VALUES (1, 1);
 ALTER TABLE left_ ADD FOREIGN KEY (other) REFERENCES right_ (id);
+CREATE TABLE visits (id bigint PRIMARY KEY, parent int NOT NULL, code varchar(20), followed int, first int NOT NULL);
 CREATE TABLE tokens (id char(36) PRIMARY KEY, parent char(36) NOT NULL,
   CONSTRAINT above FOREIGN KEY (parent) REFERENCES tokens (id))";
 
@@ -77,5 +80,45 @@ fn composite_self_referring_and_cyclic_keys_hold_in_tables_without_rows() {
         }
         let error = grow(&database, vec![table("tokens", 5)], 1).await.expect_err("no row can be first");
         assert!(error.to_string().contains("above: it refers to the table itself"), "{place:?}: {error}");
+    });
+}
+
+/// A column that refers to another one, in the scenario and not in the schema.
+fn referring(to: &str) -> ColumnWish {
+    ColumnWish { references: Some(to.to_owned()), ..ColumnWish::default() }
+}
+
+#[test]
+fn references_of_the_scenario_are_kept_like_those_of_the_schema() {
+    on_each(async |lab| {
+        let place = lab.place;
+        let database = filled(lab, SCHEMA).await;
+        let mut visits =
+            with(table("visits", 3_000), "parent", ColumnWish { distinct: Some(10), ..referring("parents.id") });
+        for (column, to) in [("code", "PARENTS.code"), ("followed", "children.parent"), ("first", "visits.id")] {
+            visits = with(visits, column, referring(to));
+        }
+        let grown = grow(&database, vec![visits, table("children", 500)], 1).await;
+        grown.unwrap_or_else(|error| panic!("{place:?}: {error}"));
+        for orphans in [
+            "visits WHERE parent NOT IN (SELECT id FROM parents)",
+            "visits WHERE code NOT IN (SELECT code FROM parents) OR code IS NULL",
+            "visits WHERE followed NOT IN (SELECT parent FROM children) OR followed IS NULL",
+            "visits WHERE first NOT IN (SELECT id FROM visits)",
+        ] {
+            assert_eq!(database.count(orphans).await, 0, "{orphans}");
+        }
+        assert_eq!(database.get::<u64>("SELECT count(DISTINCT parent) FROM visits").await, 10);
+        for (to, words) in [
+            ("parent.id", "there is no table parent; is parents meant?"),
+            ("parents.idd", "has no column idd; is id meant?"),
+        ] {
+            let wish = with(table("visits", 4_000), "parent", referring(to));
+            let error = grow(&database, vec![wish], 1).await.expect_err(words).to_string();
+            assert!(error.contains("table visits: column parent: `references`") && error.contains(words), "{error}");
+        }
+        let wish = with(table("children", 4_000), "parent", referring("nodes.id"));
+        let error = grow(&database, vec![wish], 1).await.expect_err("it has a key").to_string();
+        assert!(error.contains("column parent: it has a foreign key"), "{error}");
     });
 }

@@ -3,7 +3,9 @@
 use pretty_assertions::assert_eq;
 
 use crate::keys::orphans;
-use crate::lab::{Lab, Place, table, with_server};
+use rehearsal::scenario::ColumnWish;
+
+use crate::lab::{Lab, Place, table, with, with_server};
 
 const SCHEMA: &str = "
 CREATE TABLE parents (id int PRIMARY KEY, code text NOT NULL UNIQUE);
@@ -25,6 +27,7 @@ CREATE TABLE left_ (id int PRIMARY KEY, other int NOT NULL);
 CREATE TABLE right_ (id int PRIMARY KEY, other int NOT NULL REFERENCES left_ DEFERRABLE);
 INSERT INTO left_ VALUES (1, 1); INSERT INTO right_ VALUES (1, 1);
 ALTER TABLE left_ ADD FOREIGN KEY (other) REFERENCES right_ DEFERRABLE;
+CREATE TABLE visits (id bigint PRIMARY KEY, parent int NOT NULL, code text, followed int, first int NOT NULL);
 CREATE TABLE uuids (id uuid PRIMARY KEY, parent uuid NOT NULL REFERENCES uuids);
 ";
 
@@ -62,5 +65,46 @@ fn composite_self_referring_and_cyclic_keys_hold_in_tables_without_rows() {
         }
         let error = lab.prepare(&database, &[], vec![table("uuids", 5)], 1).await.expect_err("no row can be first");
         assert!(error.to_string().contains("uuids_parent_fkey: it refers to the table itself"), "{error}");
+    });
+}
+
+/// A column that refers to another one, in the scenario and not in the schema.
+fn referring(to: &str) -> ColumnWish {
+    ColumnWish { references: Some(to.to_owned()), ..ColumnWish::default() }
+}
+
+#[test]
+fn references_of_the_scenario_are_kept_like_those_of_the_schema() {
+    with_server(Place::Local, async |lab: &Lab| {
+        let database = lab.database().await;
+        database.run(SCHEMA).await;
+        let mut visits =
+            with(table("visits", 3_000), "parent", ColumnWish { distinct: Some(10), ..referring("parents.id") });
+        for (column, to) in [("code", "PARENTS.code"), ("followed", "children.parent"), ("first", "visits.id")] {
+            visits = with(visits, column, referring(to));
+        }
+        let grown = lab.prepare(&database, &[], vec![visits, table("children", 500)], 1).await;
+        grown.expect("they grow");
+        for orphans in [
+            "visits WHERE parent NOT IN (SELECT id FROM parents)",
+            "visits WHERE code NOT IN (SELECT code FROM parents) OR code IS NULL",
+            "visits WHERE followed NOT IN (SELECT parent FROM children) OR followed IS NULL",
+            "visits WHERE first NOT IN (SELECT id FROM visits)",
+        ] {
+            assert_eq!(database.count(orphans).await, 0, "{orphans}");
+        }
+        assert_eq!(database.get::<i64>("SELECT count(DISTINCT parent) FROM visits").await, 10);
+        for (to, words) in [
+            ("parent.id", "there is no table parent; is parents meant?"),
+            ("parents.idd", "has no column idd; is id meant?"),
+            ("parents.code", "are of another kind"),
+        ] {
+            let wish = with(table("visits", 4_000), "parent", referring(to));
+            let error = lab.prepare(&database, &[], vec![wish], 1).await.expect_err(words).to_string();
+            assert!(error.contains("table visits: column parent: `references`") && error.contains(words), "{error}");
+        }
+        let wish = with(table("children", 4_000), "parent", referring("nodes.id"));
+        let error = lab.prepare(&database, &[], vec![wish], 1).await.expect_err("it has a key").to_string();
+        assert!(error.contains("column parent: it has a foreign key"), "{error}");
     });
 }

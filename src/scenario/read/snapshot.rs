@@ -127,12 +127,10 @@ fn column(column: &mut Table<'_>) -> ColumnWish {
         distinct: column.take("distinct").and_then(|value| at_least_one(without(values.as_ref(), &value)?)),
         range: column.take("range").and_then(|value| range(without(values.as_ref(), &value)?)),
         pattern: column.take("pattern").and_then(|value| pattern(without(values.as_ref(), &value)?)),
+        references: column.take("references").and_then(|value| references(without(values.as_ref(), &value)?)),
         values: values.and_then(|value| weighted(&value)),
     };
-    for key in ["distribution", "references"] {
-        column
-            .not_yet(key, "remove it: `values`, `null_fraction`, `distinct`, `range` and `pattern` can be said today");
-    }
+    column.not_yet("distribution", "remove it: `values` with weights and `distinct` can be said today");
     wish
 }
 
@@ -206,6 +204,15 @@ fn range(value: &Value<'_>) -> Option<(String, String)> {
 fn pattern(value: &Value<'_>) -> Option<Pattern> {
     let parsed = Pattern::parse(value.string()?);
     parsed.map_err(|why| value.problem(&format!("is no regular expression: {why}"), "write `\"S[0-9]{4}\"`")).ok()
+}
+
+fn references(value: &Value<'_>) -> Option<String> {
+    let text = value.string()?;
+    if text.contains('.') {
+        Some(text.to_owned())
+    } else {
+        value.refuse("must name a table and its column", "write `\"customers.id\"`")
+    }
 }
 
 fn is_number(value: &Value<'_>) -> bool {

@@ -1,4 +1,4 @@
-//! Names that are like one that was written, for messages.
+//! Names as they were written: what is like them, for messages, and their last part.
 
 /// Up to three names that are like the one written, the nearest first.
 pub(crate) fn nearest(written: &str, names: impl Iterator<Item = String>) -> Vec<String> {
@@ -9,6 +9,17 @@ pub(crate) fn nearest(written: &str, names: impl Iterator<Item = String>) -> Vec
         .collect();
     near.sort();
     near.into_iter().take(3).map(|(_, name)| name).collect()
+}
+
+/// The name of a table and that of a column of it, from `table.column`; dots within these quotes are a name's own.
+pub(crate) fn table_and_column(written: &str, quote: char) -> Option<(&str, &str)> {
+    let mut within = false;
+    let dots = written.char_indices().filter(|(_, letter)| {
+        within ^= *letter == quote;
+        *letter == '.' && !within
+    });
+    let (at, _) = dots.last()?;
+    Some((&written[..at], &written[at + 1..]))
 }
 
 /// How many letters must be put in, taken out or changed.
@@ -24,4 +35,22 @@ fn distance(a: &str, b: &str) -> usize {
         }
     }
     row[b.len()]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_last_dot_outside_of_quotes_is_before_the_column() {
+        for (written, expected) in [
+            ("customers.id", Some(("customers", "id"))),
+            ("shop.customers.id", Some(("shop.customers", "id"))),
+            ("\"a.b\".\"c.d\"", Some(("\"a.b\"", "\"c.d\""))),
+            ("\"a.b\"", None),
+            ("id", None),
+        ] {
+            assert_eq!(table_and_column(written, '"'), expected, "{written}");
+        }
+    }
 }

@@ -28,6 +28,7 @@ mod table;
 mod trial;
 mod triggers;
 mod vary;
+mod wished;
 
 use mysql_async::prelude::Queryable;
 use mysql_async::{Conn, Opts};
@@ -125,7 +126,7 @@ async fn task(
     notes: &mut Vec<String>,
 ) -> Result<Option<Task>, GrowError> {
     let place = Place::from(wish);
-    let table = Table::read(conn, find(wish, relations, &place)?, relations, mariadb).await?;
+    let mut table = Table::read(conn, find(wish, relations, &place)?, relations, mariadb).await?;
     if table.rows >= wish.rows {
         if table.rows > wish.rows {
             notes.push(format!(
@@ -136,7 +137,9 @@ async fn task(
         return Ok(None);
     }
     let add = wish.rows - table.rows;
-    let task = Task { wish: named_as_kept(wish, &table), table, place, add };
+    let wish = named_as_kept(wish, &table);
+    wished::add_references(conn, &mut table, &wish, relations, &place).await?;
+    let task = Task { table, wish, place, add };
     if task.table.rows == 0 {
         check_partition_key(&task)?;
     }

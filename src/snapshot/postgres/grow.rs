@@ -26,6 +26,7 @@ mod table;
 mod trial;
 mod tuples;
 mod vary;
+mod wished;
 
 use std::collections::BTreeMap;
 
@@ -158,6 +159,9 @@ async fn tasks_of<'a>(
                 tables.push(Table::read(client, relation).await?);
             }
         }
+    }
+    for table in &mut tables {
+        wished::add_references(client, table, wish, relations, &place).await?;
     }
     let counts: Vec<u64> = tables.iter().map(|table| table.rows).collect();
     let total: u64 = counts.iter().sum();

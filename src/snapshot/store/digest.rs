@@ -155,7 +155,7 @@ impl Recipe {
     }
 
     fn column(&mut self, column: &ColumnWish) {
-        let ColumnWish { values, null_fraction, distinct, range, pattern } = column;
+        let ColumnWish { values, null_fraction, distinct, range, pattern, references } = column;
         self.maybe(values.as_ref(), |recipe, values| {
             recipe.number(values.len() as u64);
             for (value, weight) in values {
@@ -170,6 +170,7 @@ impl Recipe {
             recipe.text(high);
         });
         self.maybe(pattern.as_ref(), |recipe, pattern| recipe.text(pattern.text()));
+        self.maybe(references.as_ref(), |recipe, references| recipe.text(references));
     }
 
     fn finish(self) -> String {

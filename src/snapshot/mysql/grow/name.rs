@@ -95,7 +95,7 @@ pub(crate) fn resolve<'a>(written: &str, all: &'a [Relation]) -> Result<&'a Rela
 }
 
 /// The parts of a dotted name; `None` if its backticks do not close or a part is empty.
-fn parts(written: &str) -> Option<Vec<String>> {
+pub(crate) fn parts(written: &str) -> Option<Vec<String>> {
     let mut parts = Vec::new();
     let mut rest = written.trim();
     loop {

@@ -42,6 +42,9 @@ pub(crate) fn objection(column: &Column, wish: &ColumnWish) -> Option<String> {
         ColumnWish { values: Some(_), distinct: Some(_), .. } => "`values` and `distinct` exclude each other",
         ColumnWish { pattern: Some(_), values: Some(_), .. } => "`pattern` and `values` exclude each other",
         ColumnWish { pattern: Some(_), range: Some(_), .. } => "`pattern` and `range` exclude each other",
+        ColumnWish { references: Some(_), values: Some(_), .. } => "`references` and `values` exclude each other",
+        ColumnWish { references: Some(_), range: Some(_), .. } => "`references` and `range` exclude each other",
+        ColumnWish { references: Some(_), pattern: Some(_), .. } => "`references` and `pattern` exclude each other",
         ColumnWish { distinct: Some(0), .. } => "`distinct` must be at least 1",
         ColumnWish { distinct: Some(count), .. } if *count > MOST_DISTINCT => {
             return Some(format!("`distinct` may be {MOST_DISTINCT} at most"));

@@ -105,7 +105,7 @@ fn full_name(relation: &Relation) -> String {
 }
 
 /// The parts of a dotted name; `None` if its quotes do not close or a part is empty.
-fn parts(written: &str, fold: bool) -> Option<Vec<String>> {
+pub(crate) fn parts(written: &str, fold: bool) -> Option<Vec<String>> {
     let mut parts = Vec::new();
     let mut rest = written.trim();
     loop {

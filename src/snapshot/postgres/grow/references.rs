@@ -86,7 +86,10 @@ fn tangled(draft: &Draft<'_>, key: &Foreign) -> GrowError {
 
 /// Whether the references of the sample reach too few of the parent's rows.
 async fn should_redraw(draft: &Draft<'_>, key: &Foreign, columns: &[usize]) -> Result<bool, GrowError> {
-    if columns.iter().any(|at| draft.wish_of(*at).is_some_and(|wish| wish.distinct.is_some())) {
+    if columns
+        .iter()
+        .any(|at| draft.wish_of(*at).is_some_and(|wish| wish.distinct.is_some() || wish.references.is_some()))
+    {
         return Ok(true);
     }
     let shares = |other: &&Foreign| other.name != key.name && other.columns.iter().any(|c| key.columns.contains(c));
