@@ -259,6 +259,17 @@ pub struct ColumnWish {
     pub pattern: Option<Pattern>,
     /// The column whose values it has (`customers.id`), as the user wrote it, where the schema has no foreign key.
     pub references: Option<String>,
+    /// How often its different values, or the rows that it refers to, come.
+    pub distribution: Option<Distribution>,
+}
+
+/// How often different values come (`distribution`).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Distribution {
+    /// All about equally often.
+    Even,
+    /// The second half as often as the first, the third a third as often (Zipf's law).
+    Zipf,
 }
 
 /// The migrations to apply (`[migrations]`).

@@ -3,7 +3,7 @@
 use pretty_assertions::assert_eq;
 
 use crate::keys::orphans;
-use rehearsal::scenario::ColumnWish;
+use rehearsal::scenario::{ColumnWish, Distribution};
 
 use crate::lab::{Lab, Place, table, with, with_server};
 
@@ -83,6 +83,8 @@ fn references_of_the_scenario_are_kept_like_those_of_the_schema() {
         for (column, to) in [("code", "PARENTS.code"), ("followed", "children.parent"), ("first", "visits.id")] {
             visits = with(visits, column, referring(to));
         }
+        let zipf = ColumnWish { distribution: Some(Distribution::Zipf), ..referring("children.parent") };
+        let visits = with(visits, "followed", zipf);
         let grown = lab.prepare(&database, &[], vec![visits, table("children", 500)], 1).await;
         grown.expect("they grow");
         for orphans in [
@@ -94,6 +96,9 @@ fn references_of_the_scenario_are_kept_like_those_of_the_schema() {
             assert_eq!(database.count(orphans).await, 0, "{orphans}");
         }
         assert_eq!(database.get::<i64>("SELECT count(DISTINCT parent) FROM visits").await, 10);
+        let most = "SELECT count(*) FROM visits GROUP BY followed ORDER BY count(*) DESC LIMIT 1";
+        // 3000 rows by 1/1 + 1/2 + … + 1/500, and where parents are referred to twice, a little more.
+        assert!((350..700).contains(&database.get::<i64>(most).await));
         for (to, words) in [
             ("parent.id", "there is no table parent; is parents meant?"),
             ("parents.idd", "has no column idd; is id meant?"),
@@ -103,6 +108,10 @@ fn references_of_the_scenario_are_kept_like_those_of_the_schema() {
             let error = lab.prepare(&database, &[], vec![wish], 1).await.expect_err(words).to_string();
             assert!(error.contains("table visits: column parent: `references`") && error.contains(words), "{error}");
         }
+        let zipf = ColumnWish { distribution: Some(Distribution::Zipf), ..ColumnWish::default() };
+        let wish = with(table("visits", 4_000), "code", zipf);
+        let error = lab.prepare(&database, &[], vec![wish], 1).await.expect_err("of what is not said").to_string();
+        assert!(error.contains("column code: `distribution` needs `distinct`"), "{error}");
         let wish = with(table("children", 4_000), "parent", referring("nodes.id"));
         let error = lab.prepare(&database, &[], vec![wish], 1).await.expect_err("it has a key").to_string();
         assert!(error.contains("column parent: it has a foreign key"), "{error}");

@@ -7,7 +7,9 @@ use toml::de::DeValue;
 
 use crate::scenario::table::Table;
 use crate::scenario::value::Value;
-use crate::scenario::{ColumnWish, DEFAULT_SEED, Dump, DumpSource, Pattern, ProfileWish, SnapshotWish, TableWish};
+use crate::scenario::{
+    ColumnWish, DEFAULT_SEED, Distribution, Dump, DumpSource, Pattern, ProfileWish, SnapshotWish, TableWish,
+};
 
 pub(super) fn read(snapshot: &mut Table<'_>) -> SnapshotWish {
     let restore = snapshot.take("restore").map(|value| one_or_many(&value)).unwrap_or_default();
@@ -122,16 +124,18 @@ fn grown(table: &mut Table<'_>, first: &mut BTreeMap<String, u32>) -> TableWish 
 
 fn column(column: &mut Table<'_>) -> ColumnWish {
     let values = column.take("values");
-    let wish = ColumnWish {
+    ColumnWish {
         null_fraction: column.take("null_fraction").and_then(|value| fraction(&value)),
         distinct: column.take("distinct").and_then(|value| at_least_one(without(values.as_ref(), &value)?)),
         range: column.take("range").and_then(|value| range(without(values.as_ref(), &value)?)),
         pattern: column.take("pattern").and_then(|value| pattern(without(values.as_ref(), &value)?)),
         references: column.take("references").and_then(|value| references(without(values.as_ref(), &value)?)),
+        distribution: column.take("distribution").and_then(|value| {
+            let words = [("even", Distribution::Even), ("zipf", Distribution::Zipf)];
+            without(values.as_ref(), &value)?.word(&words, &[])
+        }),
         values: values.and_then(|value| weighted(&value)),
-    };
-    column.not_yet("distribution", "remove it: `values` with weights and `distinct` can be said today");
-    wish
+    }
 }
 
 fn weighted(value: &Value<'_>) -> Option<Vec<(String, f64)>> {

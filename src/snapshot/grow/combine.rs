@@ -99,13 +99,14 @@ fn gcd(a: u64, b: u64) -> u64 {
 mod tests {
     use rand::SeedableRng;
 
+    use super::super::draw::Weights;
     use super::super::tuples::Tuples;
     use super::*;
 
     fn draw(size: u8) -> Draw {
         let mut keys = Tuples::new(1);
         (0..size).for_each(|key| keys.push(Some(&[key])));
-        Draw { keys, used: usize::from(size), null_with: None }
+        Draw { keys, used: usize::from(size), null_with: None, weights: Weights::default() }
     }
 
     #[test]

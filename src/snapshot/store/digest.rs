@@ -10,7 +10,7 @@ use sha2::{Digest, Sha256};
 use super::LARGE;
 use super::sums::Sums;
 use crate::profile::Profile;
-use crate::scenario::{ColumnWish, Dump, DumpSource, ProfileWish, ServerWish, SnapshotWish, TableWish};
+use crate::scenario::{ColumnWish, Distribution, Dump, DumpSource, ProfileWish, ServerWish, SnapshotWish, TableWish};
 use crate::snapshot::dump::size;
 use crate::snapshot::grow;
 
@@ -155,7 +155,7 @@ impl Recipe {
     }
 
     fn column(&mut self, column: &ColumnWish) {
-        let ColumnWish { values, null_fraction, distinct, range, pattern, references } = column;
+        let ColumnWish { values, null_fraction, distinct, range, pattern, references, distribution } = column;
         self.maybe(values.as_ref(), |recipe, values| {
             recipe.number(values.len() as u64);
             for (value, weight) in values {
@@ -171,6 +171,12 @@ impl Recipe {
         });
         self.maybe(pattern.as_ref(), |recipe, pattern| recipe.text(pattern.text()));
         self.maybe(references.as_ref(), |recipe, references| recipe.text(references));
+        self.maybe(*distribution, |recipe, distribution| {
+            recipe.text(match distribution {
+                Distribution::Even => "even",
+                Distribution::Zipf => "zipf",
+            });
+        });
     }
 
     fn finish(self) -> String {

@@ -21,7 +21,7 @@ use super::source::{Drawn, Numbered, Source};
 use super::table::Check;
 use crate::scenario::Pattern;
 use crate::snapshot::grow::combine::Combinations;
-use crate::snapshot::grow::draw::Draw;
+use crate::snapshot::grow::draw::{Draw, Weights};
 use crate::snapshot::grow::hints::{Hint, hints};
 use crate::snapshot::grow::text::Counted;
 use crate::snapshot::grow::tried::{Group, Numbers, Outcome, TRIES, TriedTexts, Try, groups, outcome};
@@ -137,7 +137,7 @@ fn draw(draft: &mut Draft<'_>, rows: &Tuples, places: &[usize], part: usize) -> 
         (0..rows.width()).for_each(|column| keys.push_raw(rows.raw(*row, column)));
     }
     let used = keys.len();
-    draft.world.draws.push(Draw { keys, used, null_with: None });
+    draft.world.draws.push(Draw { keys, used, null_with: None, weights: Weights::default() });
     Source::Drawn { draw: draft.world.draws.len() - 1, part }
 }
 

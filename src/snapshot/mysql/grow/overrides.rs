@@ -30,7 +30,13 @@ pub(crate) fn problems(table: &Table, wish: &TableWish, place: &Place) -> Vec<Gr
             let near = nearest(name, table.columns.iter().map(|column| column.name.clone()));
             return Some(GrowError::NoSuchColumn { place, column, near });
         };
-        objection(&table.columns[at], column_wish).map(|why| GrowError::Column { place, column, why })
+        let spread = column_wish.distribution.is_some() && column_wish.distinct.is_none();
+        let why = if spread && !table.is_foreign(&table.columns[at].name) {
+            Some("`distribution` needs `distinct` beside it, or `references`, or a foreign key".to_owned())
+        } else {
+            objection(&table.columns[at], column_wish)
+        };
+        why.map(|why| GrowError::Column { place, column, why })
     };
     wish.columns.iter().filter_map(problem).collect()
 }
@@ -105,7 +111,7 @@ pub(crate) async fn source(
         column: column.name.clone(),
         why: format!("`distinct` is {count}, but only {found} different values of {} can be had", column.declared),
     })?;
-    Ok(Some(Source::Pool(Pool::even(values))))
+    Ok(Some(Source::Pool(Pool::spread(values, wish.distribution))))
 }
 
 /// Values from their text form, as the column would give them back.

@@ -14,8 +14,9 @@ use super::kind::Kind;
 use super::plan::Draft;
 use super::source::Source;
 use super::table::Foreign;
+use crate::scenario::ColumnWish;
 use crate::snapshot::grow::combine::{Combinations, hash};
-use crate::snapshot::grow::draw::{Draw, Over};
+use crate::snapshot::grow::draw::{Draw, Over, Weights};
 use crate::snapshot::grow::tuples::Tuples;
 use crate::sql::mysql::name::quote;
 
@@ -86,12 +87,14 @@ fn tangled(draft: &Draft<'_>, key: &Foreign) -> GrowError {
     }
 }
 
+/// Whether the scenario says what the references shall be like.
+fn is_redrawn(wish: &ColumnWish) -> bool {
+    wish.distinct.is_some() || wish.references.is_some() || wish.distribution.is_some()
+}
+
 /// Whether the references of the sample reach too few of the parent's rows.
 async fn should_redraw(draft: &mut Draft<'_>, key: &Foreign, columns: &[usize]) -> Result<bool, GrowError> {
-    if columns
-        .iter()
-        .any(|at| draft.wish_of(*at).is_some_and(|wish| wish.distinct.is_some() || wish.references.is_some()))
-    {
+    if columns.iter().any(|at| draft.wish_of(*at).is_some_and(is_redrawn)) {
         return Ok(true);
     }
     let shares = |other: &&Foreign| other.name != key.name && other.columns.iter().any(|c| key.columns.contains(c));
@@ -211,7 +214,9 @@ fn draw(draft: &mut Draft<'_>, keys: Tuples, columns: &[usize], null_with: Optio
     let distinct = columns.iter().filter_map(|at| draft.wish_of(*at).and_then(|wish| wish.distinct)).min();
     let used = keys.len().min(distinct.map_or(usize::MAX, |count| usize::try_from(count).unwrap_or(usize::MAX)));
     let draw = draft.world.draws.len();
-    draft.world.draws.push(Draw { keys, used, null_with });
+    let distribution = columns.iter().find_map(|at| draft.wish_of(*at)?.distribution);
+    let weights = Weights::of(distribution, used);
+    draft.world.draws.push(Draw { keys, used, null_with, weights });
     for (part, at) in columns.iter().enumerate() {
         draft.sources[*at] = Some(Source::Drawn { draw, part });
     }
@@ -266,6 +271,13 @@ async fn combine(draft: &mut Draft<'_>, combined: &Combined) -> Result<(), GrowE
                 draft.rows
             ),
         });
+    }
+    if let Some(at) = columns.iter().find(|at| draft.wish_of(**at).is_some_and(|wish| wish.distribution.is_some())) {
+        let why = format!(
+            "unique key {} takes each combination once, whatever `distribution` says; leave it out",
+            combined.key
+        );
+        return Err(draft.column_error(*at, why));
     }
     draft.combinations = Some(combinations);
     Ok(())

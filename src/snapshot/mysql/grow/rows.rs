@@ -75,7 +75,7 @@ impl<'a> Worker<'a> {
     fn draw(&mut self, rng: &mut ChaCha8Rng) {
         let draws = &self.plan.world.draws;
         for (key, draw) in self.drawn.keys.iter_mut().zip(draws) {
-            *key = draw.key(rng.random_range(0..draw.used));
+            *key = draw.pick(rng);
         }
         if let Some(combinations) = &mut self.combinations {
             self.drawn.lap = combinations.draw(draws, &mut self.drawn.keys);

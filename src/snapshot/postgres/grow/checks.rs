@@ -15,7 +15,7 @@ use super::maker::Maker;
 use super::name::quote;
 use super::overrides;
 use super::plan::Draft;
-use super::source::{Draw, Drawn, Numbered, Source};
+use super::source::{Draw, Drawn, Numbered, Source, Weights};
 use super::table::Check;
 use super::tuples::{NULL, Tuples, put_end, put_head};
 use crate::scenario::Pattern;
@@ -132,7 +132,7 @@ fn draw(draft: &mut Draft<'_>, rows: &Tuples, places: &[usize], part: usize) -> 
         (0..rows.width()).for_each(|column| keys.push_raw(rows.raw(*row, column)));
     }
     let used = keys.len();
-    draft.world.draws.push(Draw { keys, used, null_with: None });
+    draft.world.draws.push(Draw { keys, used, null_with: None, weights: Weights::default() });
     Source::Drawn { draw: draft.world.draws.len() - 1, part }
 }
 

@@ -11,7 +11,7 @@ use super::kind::Kind;
 use super::maker::{Maker, framed, put_uuid};
 use super::shaped::Shaped;
 use super::tuples::{NULL, Tuples, put_field};
-pub(crate) use crate::snapshot::grow::draw::{Draw, Over, Pool};
+pub(crate) use crate::snapshot::grow::draw::{Draw, Over, Pool, Weights};
 use crate::snapshot::grow::text::{Counted, Texts};
 
 /// Where the values of a column come from.
