@@ -256,8 +256,10 @@ impl Server {
     /// Where its data is, for whoever has to make room there.
     pub(crate) fn disk(&self) -> String {
         match &self.provider {
-            Provider::Local(_) => format!("{} (set REHEARSAL_CACHE_DIR for another place)", local::kept_in().display()),
-            Provider::Container(_) => "the disk of the Docker engine".to_owned(),
+            Provider::Container(server) if !server.has_folder() => "the disk of the Docker engine".to_owned(),
+            Provider::Local(_) | Provider::Container(_) => {
+                format!("{} (set REHEARSAL_CACHE_DIR for another place)", local::kept_in().display())
+            }
             Provider::External(_) | Provider::Command(_) => self.origin(),
         }
     }

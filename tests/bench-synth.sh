@@ -1,9 +1,11 @@
 #!/usr/bin/env bash
-# How fast rows are made on PostgreSQL, in one run on servers of the same settings (fsync off while they are filled):
+# How fast rows are made on PostgreSQL, in one run on servers of the same settings, those of a server that is only filled
+# (fsync off, wal_level minimal), each until everything is on the disk (checkpoint, then the file system flushed):
 #
-#   rehearsal      a table of pgbench_accounts' shape grown from nothing: rows, primary key, VACUUM (ANALYZE), checkpoint
+#   rehearsal      a table of pgbench_accounts' shape grown from nothing: rows, primary key, VACUUM (ANALYZE) of the
+#                  whole database
 #   pgbench -i     the same table by pgbench, whose rows are near-constant (-I dtgvp: also vacuum and primary key)
-#   COPY           psql sending a ready binary file of the grown rows, FREEZE, then primary key, vacuum, checkpoint
+#   COPY           psql sending a ready binary file of the grown rows, FREEZE, then primary key and VACUUM (ANALYZE)
 #
 #   tests/bench-synth.sh [ROWS...]     (1000000 5000000 by default)
 #
@@ -17,17 +19,25 @@ sizes=("$@")
 cargo build --release --quiet
 program=$PWD/target/release/rehearsal
 work=$(mktemp -d /var/tmp/rehearsal-bench.XXXXXX)
-trap 'rm -rf "$work"' EXIT
+finish() {
+    "$program" snapshot remove --all >/dev/null 2>&1 || true
+    rm -rf "$work"
+}
+trap finish EXIT
 chmod 755 "$work"
-export REHEARSAL_CACHE_DIR=$work/cache
+export REHEARSAL_CACHE_DIR=$work/cache REHEARSAL_SNAPSHOT_LIMIT=100GB
 bin=$(dirname "$(find /usr/lib/postgresql -name pgbench | sort -V | tail -n 1)")
 
-# rehearse NAME DATA COMMAND: runs a scenario with nothing kept; the peak memory in kB goes to $work/memory.
+declare -A settings=([grown]="" [others]='[server.settings]
+wal_level = "minimal"
+max_wal_senders = "0"')
+
+# rehearse NAME DATA COMMAND [OPTION]: runs a scenario; the peak memory in kB goes to $work/memory.
 rehearse() {
     mkdir -p "$work/$1"
-    printf 'title = "%s"\nengine = "postgres"\n[snapshot]\n%s\n[migrations]\ntimeout = "1h"\n[migrations.tool.command]\ncommand = "bash %s"\n' \
-        "$1" "$2" "$3" >"$work/$1/scenario.toml"
-    "$program" run "$work/$1/scenario.toml" --provider local --no-cache --out "$work/out" >"$work/log" 2>&1 &
+    printf 'title = "%s"\nengine = "postgres"\n%s\n[snapshot]\n%s\n[migrations]\ntimeout = "1h"\n[migrations.tool.command]\ncommand = "bash %s"\n' \
+        "$1" "${settings[$1]}" "$2" "$3" >"$work/$1/scenario.toml"
+    "$program" run "$work/$1/scenario.toml" --provider local "${@:4}" --out "$work/out" >"$work/log" 2>&1 &
     local pid=$!
     while grep VmHWM "/proc/$pid/status" >"$work/peak" 2>/dev/null; do
         [[ ! -s $work/peak ]] || awk '{ print $2 }' "$work/peak" >"$work/memory"
@@ -60,6 +70,7 @@ scale=\$(cat $work/scale)
 began=\$(now)
 $bin/pgbench -i -q -I dtgvp -s "\$scale" >/dev/null 2>&1
 psql -XqAtc CHECKPOINT
+sync -f $work
 echo "\$(now) \$began" >$work/pgbench
 began=\$(now)
 psql -Xq -v ON_ERROR_STOP=1 <<SQL
@@ -71,6 +82,7 @@ ALTER TABLE copied ADD PRIMARY KEY (aid);
 VACUUM (ANALYZE) copied;
 CHECKPOINT;
 SQL
+sync -f $work
 echo "\$(now) \$began" >$work/copy
 TOOL
 echo 'CREATE TABLE pgbench_accounts (aid int NOT NULL PRIMARY KEY, bid int, abalance int, filler char(84));' >"$work/schema.sql"
@@ -82,8 +94,10 @@ for rows in "${sizes[@]}"; do
 name = \"pgbench_accounts\"
 rows = $rows" "$work/export.sh"
     memory=$(<"$work/memory")
-    took=$(python3 -c "import json; print(json.load(open('$work/out/run.json'))['snapshot']['duration_ms'] / 1000)")
-    rehearse others "" "$work/others.sh"
+    # What filling took, without the stop and the clone after it.
+    took=$(find "$work/cache" -name entry.json -exec python3 -c "import json, sys; print(json.load(open(sys.argv[1]))['took'] / 1000)" {} \;)
+    "$program" snapshot remove --all >/dev/null 2>&1
+    rehearse others "" "$work/others.sh" --no-cache
     python3 - "$rows" "$took" "$memory" "$work" <<'PY'
 import sys
 rows, took, memory, work = int(sys.argv[1]), float(sys.argv[2]), int(sys.argv[3]), sys.argv[4]

@@ -64,10 +64,7 @@ pub(super) async fn prepared(
     }
     match stage.made(&store, &digest, &lock).await? {
         Made::Entry(entry) => Ok((*entry, true)),
-        Made::Unkept(server, reason) => {
-            stop(*server, events).await?;
-            Err(RehearseError::NothingToPrepare(format!("its data cannot be kept: {reason}")))
-        }
+        Made::Unkept(reason) => Err(RehearseError::NothingToPrepare(format!("its data cannot be kept: {reason}"))),
     }
 }
 
@@ -95,8 +92,8 @@ struct Readying<'a> {
 /// What became of data that was to be kept.
 enum Made {
     Entry(Box<Entry>),
-    /// It cannot be taken from the server that has it, for this reason.
-    Unkept(Box<Server>, String),
+    /// It could not be taken from the server, for this reason, and was not made.
+    Unkept(String),
 }
 
 impl<'a> Readying<'a> {
@@ -159,8 +156,9 @@ impl<'a> Readying<'a> {
 
     /// A server that was filled and is gone with its data after the run.
     async fn unkept(&self) -> Result<Server, RehearseError> {
-        let (server, prepared, filled) = self.filled(&cache_folder(), self.options.keep).await?;
-        self.tell_unkept(prepared, filled);
+        let start = Start { root: &cache_folder(), data: None, kept: self.options.keep, only_filled: false };
+        let (server, prepared, began) = self.filled(self.started(start).await?).await?;
+        self.tell(prepared, Cache::Off, None, began.elapsed());
         Ok(server)
     }
 
@@ -173,9 +171,9 @@ impl<'a> Readying<'a> {
         }
         match self.made(store, digest, &lock).await? {
             Made::Entry(entry) => self.cloned(store, &entry, Cache::Miss).await,
-            Made::Unkept(server, reason) => {
+            Made::Unkept(reason) => {
                 self.events.note(format!("the data is made anew for each rehearsal, since {reason}"));
-                Ok(*server)
+                self.unkept().await
             }
         }
     }
@@ -184,11 +182,13 @@ impl<'a> Readying<'a> {
     async fn made(&self, store: &Store, digest: &str, _lock: &Lock) -> Result<Made, RehearseError> {
         let limit = store::limit()?;
         let making = store.begin()?;
-        let (server, prepared, filling) = self.filled(&store.root, false).await?;
+        let start = Start { root: &store.root, data: None, kept: false, only_filled: true };
+        let server = self.started(start).await?;
         if let Err(reason) = server.data_is_within_reach().await {
-            self.tell_unkept(prepared, filling);
-            return Ok(Made::Unkept(Box::new(server), reason));
+            stop(server, self.events).await?;
+            return Ok(Made::Unkept(reason));
         }
+        let (server, prepared, filling) = self.filled(server).await?;
         let facts = server.facts().await?;
         let mut about = store::about(self.scenario, facts, prepared, filling.elapsed().into());
         // Stopped to the end, whoever cancels: half of a stop is the one thing that could not be told from a whole one.
@@ -211,7 +211,7 @@ impl<'a> Readying<'a> {
     /// A server on a clone of an entry, which is locked.
     async fn cloned(&self, store: &Store, entry: &Entry, cache: Cache) -> Result<Server, RehearseError> {
         let data = entry.data();
-        let start = Start { root: &store.root, data: Some(&data), kept: self.options.keep };
+        let start = Start { root: &store.root, data: Some(&data), kept: self.options.keep, only_filled: false };
         let server = self.started(start).await.map_err(|error| match error {
             RehearseError::Server(source) => RehearseError::Prepared { snapshot: entry.short().to_owned(), source },
             other => other,
@@ -219,12 +219,13 @@ impl<'a> Readying<'a> {
         let facts = server.facts().await?;
         let cloned = server.cloned();
         let cloning = cloned.map(|(means, _)| store.used(entry, means));
+        // Also if a server was filled before: that one had settings of its own.
+        self.events.send(Event::Server(facts));
         if cache == Cache::Hit {
             // Otherwise they were told of the server that was filled.
             for note in &server.notes {
                 self.events.note(note);
             }
-            self.events.send(Event::Server(facts));
             let cloning = cloned.map(|(_, took)| took).unwrap_or_default();
             self.events.send(Event::Ended(Stage::Server, self.began.elapsed().saturating_sub(cloning)));
         }
@@ -247,8 +248,7 @@ impl<'a> Readying<'a> {
     }
 
     /// Restores and grows the data, with the server set for speed until it is done.
-    async fn filled(&self, root: &Path, kept: bool) -> Result<(Server, Prepared, Instant), RehearseError> {
-        let server = self.started(Start { root, data: None, kept }).await?;
+    async fn filled(&self, server: Server) -> Result<(Server, Prepared, Instant), RehearseError> {
         for note in &server.notes {
             self.events.note(note);
         }
@@ -270,10 +270,6 @@ impl<'a> Readying<'a> {
                 Err(error)
             }
         }
-    }
-
-    fn tell_unkept(&self, prepared: Prepared, began: Instant) {
-        self.tell(prepared, Cache::Off, None, began.elapsed());
     }
 
     /// Tells of the data, which ends this stage.

@@ -38,6 +38,8 @@ pub(crate) struct Start<'a> {
     pub data: Option<&'a DataFolder>,
     /// Whether it is meant to outlive this process.
     pub kept: bool,
+    /// Whether it is filled and then stopped, so that its settings need not be those of a measured server.
+    pub only_filled: bool,
 }
 
 /// A data folder of a server that was stopped properly.
@@ -141,6 +143,6 @@ impl Server {
     /// it as one that is meant to outlive this process.
     pub async fn start(wish: &ServerWish, provider: Option<ProviderWish>, kept: bool) -> Result<Self, ServerError> {
         let chosen = Chosen::choose(wish, provider).await?;
-        chosen.start(Start { root: &cache_folder(), data: None, kept }).await
+        chosen.start(Start { root: &cache_folder(), data: None, kept, only_filled: false }).await
     }
 }

@@ -56,8 +56,8 @@ pub struct ContainerServer {
     copied: Mutex<Option<PathBuf>>,
     /// How its data folder was cloned from one that was kept.
     pub(super) cloned: Option<(Means, Duration)>,
-    /// Where that clone is. After the container, which writes into it.
-    _folders: Option<Folders>,
+    /// Where its data is, if not in a volume of the engine. After the container, which writes into it.
+    folders: Option<Folders>,
 }
 
 /// The image that a container would be made of.
@@ -67,6 +67,8 @@ pub(super) struct Choice {
     pub(super) image: String,
     /// Its digest.
     id: String,
+    /// The one volume that it has, if a folder of ours can stand in for it.
+    volume: Option<String>,
     /// Why the data folders of its containers cannot be kept, if so.
     out_of_reach: Option<&'static str>,
 }
@@ -85,18 +87,19 @@ pub(super) async fn choose(wish: &ServerWish) -> Result<Choice, ServerError> {
         Some(image) => image.clone(),
         None => format!("{}:{}", official(wish.engine), version(&docker, wish).await),
     };
-    let id_of = async || docker.inspect_image(&image).await.ok().map(|about| about.id.unwrap_or_default());
-    let mut id = id_of().await;
-    if id.is_none() {
+    let about = async || docker.inspect_image(&image).await.ok();
+    let mut known = about().await;
+    if known.is_none() {
         let (name, tag) = split_tag(&image);
         let request = GenericImage::new(name.to_owned(), tag.to_owned()).pull_image();
         let _pulled =
             request.await.map_err(|error| ServerError::NoImage { image: image.clone(), reason: error.to_string() })?;
-        id = id_of().await;
+        known = about().await;
     }
-    let id = id.unwrap_or_default();
+    let known = known.unwrap_or_default();
+    let volume = data::volume(&known);
     let out_of_reach = data::out_of_reach(&docker).await;
-    Ok(Choice { image, id, out_of_reach })
+    Ok(Choice { image, id: known.id.unwrap_or_default(), volume, out_of_reach })
 }
 
 impl ContainerServer {
@@ -107,9 +110,13 @@ impl ContainerServer {
         let kept_inside = start.data.and_then(|data| data.inside.as_ref());
         let password = kept_inside.map_or_else(password, |inside| inside.password.clone());
         let (port, variables, command) = match wish.engine {
-            Engine::Postgres => (postgres::PORT, postgres::variables(&password), postgres::container_command(wish)),
+            Engine::Postgres => {
+                let command = postgres::container_command(wish, start.only_filled);
+                (postgres::PORT, postgres::variables(&password), command)
+            }
             Engine::Mysql | Engine::Mariadb => {
-                (mysql::PORT, mysql::variables(wish.engine, &password), mysql::container_command(wish))
+                let command = mysql::container_command(wish, start.only_filled);
+                (mysql::PORT, mysql::variables(wish.engine, &password), command)
             }
         };
         let request = GenericImage::new(name.to_owned(), tag.to_owned())
@@ -127,6 +134,10 @@ impl ContainerServer {
             let clone = made.home.join("data");
             request = request.with_mount(Mount::bind_mount(clone.to_string_lossy(), &inside.folder));
             folders = Some(made);
+        } else if let (true, Some(volume)) = (start.only_filled, &choice.volume) {
+            let made = Folders::create(start.root, None, start.kept)?;
+            request = request.with_mount(Mount::bind_mount(data::empty_in(&made)?.to_string_lossy(), volume));
+            folders = Some(made);
         }
         let started = STARTING.spawn(request.start()).await.map_err(engine_failed("start a container"))?;
         let container = match started {
@@ -139,7 +150,7 @@ impl ContainerServer {
         let host = container.get_host().await.map_err(engine_failed("tell its host"))?.to_string();
         let port = container.get_host_port_ipv4(port).await.map_err(engine_failed("map the server's port"))?;
         let copied = Mutex::default();
-        let server = Self { image, password, container, host, port, copied, cloned, _folders: folders };
+        let server = Self { image, password, container, host, port, copied, cloned, folders };
         let access = Access::new(
             wish.engine,
             &server.endpoint(),
@@ -163,6 +174,11 @@ impl ContainerServer {
 
     pub(super) fn endpoint(&self) -> Endpoint {
         Endpoint::Tcp { host: self.host.clone(), port: self.port }
+    }
+
+    /// Whether its data is in a folder of ours and not in a volume of the engine.
+    pub(super) fn has_folder(&self) -> bool {
+        self.folders.is_some()
     }
 
     pub(super) async fn log_tail(&self) -> String {

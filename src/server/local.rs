@@ -90,8 +90,8 @@ impl LocalServer {
         let mut command = program(&installation.server, user);
         command
             .args(match wish.engine {
-                Engine::Postgres => postgres::arguments(&data, &folders.socket, wish),
-                Engine::Mysql | Engine::Mariadb => mysql::arguments(&data, &folders.socket, wish),
+                Engine::Postgres => postgres::arguments(&data, &folders.socket, wish, start.only_filled),
+                Engine::Mysql | Engine::Mariadb => mysql::arguments(&data, &folders.socket, wish, start.only_filled),
             })
             .stdin(Stdio::null())
             .stdout(Stdio::null())

@@ -17,7 +17,7 @@ use crate::scenario::{Engine, ServerWish};
 pub(super) const PORT: u16 = 3306;
 
 /// The command line of a server that runs from local binaries: its own files only, and no option file of the machine.
-pub(super) fn arguments(data: &Path, socket_folder: &Path, wish: &ServerWish) -> Vec<OsString> {
+pub(super) fn arguments(data: &Path, socket_folder: &Path, wish: &ServerWish, only_filled: bool) -> Vec<OsString> {
     // `--no-defaults` counts only as the first (MySQL manual, 6.2.2.3 "Command-Line Options that Affect Option-File Handling").
     let mut all: Vec<OsString> = vec!["--no-defaults".into()];
     all.push(option("datadir", data));
@@ -29,7 +29,7 @@ pub(super) fn arguments(data: &Path, socket_folder: &Path, wish: &ServerWish) ->
     if wish.engine == Engine::Mysql {
         all.push("--loose-mysqlx=OFF".into());
     }
-    all.extend(settings::arguments(wish).into_iter().map(OsString::from));
+    all.extend(container_command(wish, only_filled).into_iter().map(OsString::from));
     all
 }
 
@@ -51,8 +51,12 @@ pub(super) fn variables(engine: Engine, password: &str) -> Vec<(&'static str, &s
 }
 
 /// The command of a container: options, before which the image puts the name of the server.
-pub(super) fn container_command(wish: &ServerWish) -> Vec<String> {
-    settings::arguments(wish)
+pub(super) fn container_command(wish: &ServerWish, only_filled: bool) -> Vec<String> {
+    let mut all = settings::arguments(wish);
+    if only_filled {
+        all.extend(filling::only_filled(wish));
+    }
+    all
 }
 
 /// A command line of the engine's own client.

@@ -17,11 +17,11 @@ use crate::scenario::ServerWish;
 pub(super) const PORT: u16 = 5432;
 
 /// The command line of a server that runs from local binaries.
-pub(super) fn arguments(data: &Path, socket_folder: &Path, wish: &ServerWish) -> Vec<OsString> {
+pub(super) fn arguments(data: &Path, socket_folder: &Path, wish: &ServerWish, only_filled: bool) -> Vec<OsString> {
     let mut all: Vec<OsString> = vec!["-D".into(), data.into(), "-k".into(), socket_folder.into()];
     all.extend(["-c", "listen_addresses=", "-p"].map(OsString::from));
     all.push(PORT.to_string().into());
-    all.extend(settings::arguments(&wish.settings).into_iter().map(OsString::from));
+    all.extend(all_settings(wish, only_filled).into_iter().map(OsString::from));
     all
 }
 
@@ -31,6 +31,14 @@ pub(super) fn variables(password: &str) -> Vec<(&'static str, &str)> {
 }
 
 /// The command of a container.
-pub(super) fn container_command(wish: &ServerWish) -> Vec<String> {
-    std::iter::once("postgres".to_owned()).chain(settings::arguments(&wish.settings)).collect()
+pub(super) fn container_command(wish: &ServerWish, only_filled: bool) -> Vec<String> {
+    std::iter::once("postgres".to_owned()).chain(all_settings(wish, only_filled)).collect()
+}
+
+fn all_settings(wish: &ServerWish, only_filled: bool) -> Vec<String> {
+    let mut all = settings::arguments(&wish.settings);
+    if only_filled {
+        all.extend(settings::only_filled(&wish.settings));
+    }
+    all
 }

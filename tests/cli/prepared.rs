@@ -121,14 +121,18 @@ fn large_data_is_kept_without_being_asked_for() {
     let run = |arguments: &[&str]| {
         let all = [&["run", "scenario.toml", "--out", "out"], arguments].concat();
         sandbox.run(&all);
-        sandbox.record()["snapshot"].clone()
+        let record = sandbox.record();
+        (record["snapshot"].clone(), record["server"]["settings"].clone())
     };
-    assert_eq!(run(&["--no-cache"])["cache"], "off");
+    let (unkept, settings) = run(&["--no-cache"]);
+    assert_eq!(unkept["cache"], "off");
     assert!(entries(&sandbox).is_empty());
-    let miss = run(&[]);
+    let (miss, of_clone) = run(&[]);
     assert_eq!(miss["cache"], "miss");
-    let hit = run(&["--passes", "2"]);
+    assert_eq!(of_clone, settings, "the server that filled it had others");
+    let (hit, of_next_clone) = run(&["--passes", "2"]);
     assert_eq!(hit["cache"], "hit");
+    assert_eq!(of_next_clone, settings);
     assert_eq!(miss["tables"], hit["tables"]);
     assert_eq!(entries(&sandbox).len(), 1, "the second pass has the same data");
     let sandbox = sandbox.replacing("scenario.toml", "seed = 7", "seed = 8");

@@ -1,14 +1,19 @@
-//! The data folder of a container: taken out of its volume once the server was stopped.
+//! The data folder of a container: taken once the server was stopped, out of the folder that stands in for its volume, or out
+//! of the volume.
 
+use std::fs;
+use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
 use mysql_async::prelude::Queryable;
 use nix::unistd::Uid;
 use testcontainers::bollard::Docker;
+use testcontainers::bollard::models::ImageInspect;
 
 use super::{ContainerServer, engine, engine_failed};
 use crate::scenario::ServerWish;
 use crate::server::clone::clone_folder;
+use crate::server::local::Folders;
 use crate::server::session::Session;
 use crate::server::{Access, DATABASE, Inside, Login, ServerError};
 
@@ -31,8 +36,25 @@ pub(super) async fn out_of_reach(docker: &Docker) -> Option<&'static str> {
     enforced.then_some("SELinux keeps containers out of folders of ours")
 }
 
+/// The one volume of an image whose containers begin as root, and so may take any folder in its place.
+pub(super) fn volume(image: &ImageInspect) -> Option<String> {
+    let config = image.config.as_ref()?;
+    let is_roots = matches!(config.user.as_deref(), None | Some("" | "root" | "0"));
+    let mut volumes = config.volumes.iter().flatten();
+    let volume = volumes.next().filter(|_| is_roots && volumes.next().is_none())?;
+    Some(volume.clone())
+}
+
+/// A new folder that a container's own users may enter.
+pub(super) fn empty_in(folders: &Folders) -> Result<PathBuf, ServerError> {
+    let folder = folders.home.join("data");
+    let made = fs::create_dir(&folder).and_then(|()| fs::set_permissions(&folder, fs::Permissions::from_mode(0o755)));
+    made.map_err(ServerError::file(&folder))?;
+    Ok(folder)
+}
+
 impl ContainerServer {
-    /// Ends the server so that everything is written and nothing is to be recovered, copies its data folder to `to` and
+    /// Ends the server so that everything is written and nothing is to be recovered, moves or copies its data folder to `to` and
     /// removes the container.
     pub(in crate::server) async fn give_up_data(self, wish: &ServerWish, to: &Path) -> Result<Inside, ServerError> {
         let result = self.taken(wish, to).await;
@@ -54,6 +76,10 @@ impl ContainerServer {
             let code = code.map_or_else(|| "none".to_owned(), |code| code.to_string());
             let reason = format!("its exit code is {code}");
             return Err(ServerError::NotStopped { engine: wish.engine, reason, log: self.log_tail().await });
+        }
+        if self.folders.as_ref().is_some_and(|folders| from.starts_with(&folders.home)) {
+            fs::rename(&from, to).map_err(ServerError::file(&from))?;
+            return Ok(Inside { folder: folder.to_string_lossy().into_owned(), password: self.password.clone() });
         }
         let to = to.to_path_buf();
         let copied = tokio::task::spawn_blocking(move || clone_folder(&from, &to)).await;

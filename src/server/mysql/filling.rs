@@ -12,6 +12,14 @@ use crate::server::ServerError;
 /// What filling may do without, by a value that is set while the server runs.
 const FAST: [(&str, &str); 2] = [("innodb_flush_log_at_trx_commit", "0"), ("sync_binlog", "0")];
 
+/// What a server is started with that is only filled. No binary log, no page written twice, no instruments.
+const ONLY_FILLED: [&str; 3] = ["--skip-log-bin", "--innodb-doublewrite=OFF", "--performance-schema=OFF"];
+
+/// The buffer pool of a server that is only filled, in MB, on a machine with at least [`SHARE`] times as much memory.
+const POOL: u64 = 1024;
+/// The share of the machine's memory that it takes at most.
+const SHARE: u64 = 8;
+
 /// What writes changed pages to the disk as fast as it can.
 const FLUSHING: [(&str, &str); 4] = [
     // The highest first: the other may not be above it.
@@ -29,6 +37,28 @@ const FLUSH_LIMIT: Duration = Duration::from_secs(120);
 const SMALL_LOG: &str = "8388608";
 /// How long it may take to become that small.
 const SHRINK_LIMIT: Duration = Duration::from_secs(10);
+
+/// Options for the command line of a server that is only filled, behind the others.
+pub(in crate::server) fn only_filled(wish: &ServerWish) -> Vec<String> {
+    let mut all: Vec<String> = ONLY_FILLED.iter().map(|&option| option.to_owned()).collect();
+    // Rows come in the order of the primary key, but entries of secondary indexes all over those.
+    if settings::value(wish, "innodb_buffer_pool_size").is_none()
+        && let Some(pool) = pool()
+    {
+        all.push(format!("--innodb-buffer-pool-size={pool}M"));
+    }
+    all
+}
+
+/// The buffer pool that a server can be filled with here, in MB; `None` where that is not more than its default of 128.
+fn pool() -> Option<u64> {
+    #[cfg(target_os = "linux")]
+    let memory = nix::sys::sysinfo::sysinfo().ok()?.ram_total() >> 20;
+    #[cfg(not(target_os = "linux"))]
+    let memory = 0;
+    let pool = (memory / SHARE).min(POOL);
+    (pool > 128).then_some(pool)
+}
 
 /// Makes filling fast: no commit waits for the disk, for the whole server, until [`end`]. Sessions that fill also keep
 /// out of the binary log (`sql_log_bin`), which is their own business.

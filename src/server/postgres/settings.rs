@@ -16,6 +16,14 @@ const STEADY: [(&str, &str); 3] = [("autovacuum", "off"), ("checkpoint_timeout",
 const FILLING: [(&str, &str); 4] =
     [("fsync", "off"), ("full_page_writes", "off"), ("synchronous_commit", "off"), ("max_wal_size", "64GB")];
 
+/// What a server is started with that is only filled: a table that is made or truncated in the transaction that fills it, and
+/// an index that is made on filled tables, are written to their files alone and not to the log as well (PostgreSQL manual,
+/// 20.5 "Write Ahead Log", `wal_level`, which wants no `max_wal_senders` then).
+const ONLY_FILLED: [(&str, &str); 2] = [("wal_level", "minimal"), ("max_wal_senders", "0")];
+
+/// What the server refuses to do beside that, should the scenario wish for it.
+const OF_THE_LOG: [&str; 2] = ["archive_mode", "summarize_wal"];
+
 /// Settings that bear on the figures and so are put on record.
 pub(in crate::server) const RECORDED: [&str; 14] = [
     "autovacuum",
@@ -41,6 +49,12 @@ pub(in crate::server) fn arguments(settings: &BTreeMap<String, String>) -> Vec<S
     // What filling changes by a reload must not stand on the command line, which would win over it.
     all.retain(|name, _| !FILLING.iter().any(|(fast, _)| fast == name));
     all.iter().flat_map(|(name, value)| ["-c".to_owned(), format!("{name}={value}")]).collect()
+}
+
+/// `-c name=value` for the command line of a server that is only filled, behind the [others](arguments).
+pub(in crate::server) fn only_filled(settings: &BTreeMap<String, String>) -> Vec<String> {
+    let off = OF_THE_LOG.iter().filter(|name| settings.contains_key(**name)).map(|name| (*name, "off"));
+    ONLY_FILLED.into_iter().chain(off).flat_map(|(name, value)| ["-c".to_owned(), format!("{name}={value}")]).collect()
 }
 
 /// Makes filling fast: durability off, for the whole server, until [`end_filling`].
@@ -92,6 +106,13 @@ mod tests {
         let settings = BTreeMap::from([("autovacuum".to_owned(), "on".to_owned())]);
         assert!(arguments(&settings).contains(&"autovacuum=on".to_owned()));
         assert!(!arguments(&settings).contains(&"autovacuum=off".to_owned()));
+    }
+
+    #[test]
+    fn a_server_that_is_only_filled_starts_whatever_the_scenario_wishes_of_its_log() {
+        assert_eq!(only_filled(&BTreeMap::new()), ["-c", "wal_level=minimal", "-c", "max_wal_senders=0"]);
+        let settings = BTreeMap::from([("archive_mode".to_owned(), "on".to_owned())]);
+        assert_eq!(only_filled(&settings)[4..], ["-c", "archive_mode=off"]);
     }
 
     #[test]

@@ -1,16 +1,10 @@
 //! What the prepared snapshot holds, and bringing it to rest before anything is measured.
 
-use std::time::Duration;
-
 use mysql_async::prelude::Queryable;
 use mysql_async::{Conn, Error};
-use tokio::time::{Instant, sleep};
 
 use crate::run::TableFacts;
 use crate::sql::mysql::name::{quote, relation};
-
-/// How long the server may take to write what it has changed.
-const WRITE_LIMIT: Duration = Duration::from_secs(60);
 
 /// Every table of a database that is no view, largest first; a partitioned one is one table.
 ///
@@ -42,7 +36,8 @@ async fn tables(connection: &mut Conn, database: &str) -> Result<Vec<(String, u6
     connection.exec(sql, (database,)).await
 }
 
-/// Brings a database to rest: no statistics to gather, no pages to write that a measured statement would otherwise pay for.
+/// Brings a database to rest: no statistics to gather that a measured statement would otherwise pay for. Changed pages are
+/// written at the end of filling, when the server is set to do it fast.
 pub async fn settle(connection: &mut Conn, database: &str) -> Result<(), Error> {
     // MySQL keeps sizes for a day before it looks again. MariaDB has no such variable, and always looks: the comment is code
     // for MySQL alone.
@@ -51,7 +46,7 @@ pub async fn settle(connection: &mut Conn, database: &str) -> Result<(), Error> 
         let sql = format!("ANALYZE NO_WRITE_TO_BINLOG TABLE {}.{}", quote(database), quote(&table));
         connection.query_drop(sql).await?;
     }
-    write_all(connection).await
+    Ok(())
 }
 
 /// ER_EMPTY_QUERY
@@ -60,22 +55,4 @@ fn is_empty(error: Error) -> Result<(), Error> {
         Error::Server(error) if error.code == 1065 => Ok(()),
         error => Err(error),
     }
-}
-
-/// Has InnoDB write all its changed pages. It is waited for until few are left: some change by themselves all the time.
-async fn write_all(connection: &mut Conn) -> Result<(), Error> {
-    const FEW: u64 = 16;
-    const SETTING: &str = "innodb_max_dirty_pages_pct";
-    let kept: Option<f64> = connection.query_first(format!("SELECT CAST(@@GLOBAL.{SETTING} AS DOUBLE)")).await?;
-    connection.query_drop(format!("SET GLOBAL {SETTING} = 0")).await?;
-    let begun = Instant::now();
-    let status = "SHOW GLOBAL STATUS LIKE 'Innodb_buffer_pool_pages_dirty'";
-    while begun.elapsed() < WRITE_LIMIT {
-        let dirty: Option<(String, u64)> = connection.query_first(status).await?;
-        if dirty.is_none_or(|(_, pages)| pages <= FEW) {
-            break;
-        }
-        sleep(Duration::from_millis(50)).await;
-    }
-    connection.query_drop(format!("SET GLOBAL {SETTING} = {}", kept.unwrap_or(90.0))).await
 }
