@@ -140,9 +140,11 @@ enum Command {
 
 const PROFILE_READS: &str = "\
 What is read, of PostgreSQL: pg_class, pg_attribute, pg_index, pg_constraint and pg_stats, and the sizes of tables and indexes,
-in one transaction that may not write; then the schema, by pg_dump --schema-only of this machine. No row of a table is read.
-Every lock is ACCESS SHARE. The role needs SELECT on the tables; others are named and left out. The URL may demand TLS
-(?sslmode=require, or verify-full with sslrootcert).";
+in one transaction that may not write; then the schema, by pg_dump --schema-only of this machine. Every lock is ACCESS SHARE.
+Of MySQL: information_schema (TABLES, COLUMNS, COLUMN_STATISTICS, STATISTICS, KEY_COLUMN_USAGE), mysql.innodb_index_stats
+and SHOW CREATE TABLE, in a session that may not write.
+No row of a table is read. The role needs SELECT on the tables; others are left out. Another machine is spoken to with TLS
+(?sslmode=verify-full with sslrootcert checks who it is); to MySQL there is none, so go through a tunnel.";
 
 /// What `rehearsal profile` takes.
 #[derive(Debug, Args)]

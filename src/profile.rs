@@ -1,12 +1,14 @@
 //! What the statistics of a production database say of its tables: a file that a person can read before it leaves production,
 //! and from which tables of the same shape are made elsewhere.
 //!
-//! [`postgres`] reads it from a server, [`production`] finds the server. The file is TOML, and has a version of its own.
+//! [`postgres`] and [`mysql`] read it from a server, [`production`] finds the server. The file is TOML, and has a version of its own.
 //! Nothing in it comes from the rows themselves: only catalogs and the planner's statistics are read.
 //!
 //! Limits: statistics are samples; what a server has not analysed is not known, and how columns depend on one another is not
 //! looked at.
 
+mod hashed;
+pub mod mysql;
 pub mod postgres;
 pub mod production;
 
@@ -79,7 +81,7 @@ pub struct TableProfile {
     /// Rows that the statistics were taken from, where they are a sample (300 for each unit of the statistics target).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub sampled: Option<u64>,
-    /// Bytes of the rows themselves, without indexes and TOAST.
+    /// Bytes of the rows themselves, without indexes and TOAST; of MySQL those of leaf pages, where they are known.
     pub bytes: u64,
     /// Bytes of its TOAST table, without the index of that.
     #[serde(default, skip_serializing_if = "is_zero")]
@@ -128,6 +130,9 @@ pub struct ColumnProfile {
     /// Values that cut the others into parts of equal size, in order, where they are kept.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub bounds: Option<Vec<String>>,
+    /// How many different values are in each of those parts, where the server counts them (MySQL).
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub part_distinct: Vec<u64>,
     /// Bytes of those values as text, smallest first, where they are not kept.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub widths: Vec<u32>,
@@ -139,7 +144,7 @@ pub struct ColumnProfile {
 pub struct IndexProfile {
     /// Its name, without a schema.
     pub name: String,
-    /// Its size in bytes.
+    /// Its size in bytes; of MySQL that of its leaf pages.
     pub bytes: u64,
 }
 

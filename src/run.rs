@@ -159,7 +159,7 @@ pub struct TableFacts {
     pub rows: Option<u64>,
     /// Bytes of the table with its indexes and TOAST (`pg_total_relation_size`), or of its tablespace's files.
     pub bytes: u64,
-    /// Where its rows come from; left out by MySQL and MariaDB.
+    /// Where its rows come from.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub source: Option<RowSource>,
     /// How close a table that was made after a profile comes to it; left out for others.

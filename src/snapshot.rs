@@ -5,6 +5,7 @@
 
 mod dump;
 pub mod grow;
+mod likeness;
 pub mod mysql;
 pub mod postgres;
 pub mod store;

@@ -4,9 +4,10 @@ use anyhow::Context;
 use tokio_util::sync::CancellationToken;
 
 use super::{ExitStatus, Printer, ProfileArguments};
-use crate::profile::Keep;
-use crate::profile::postgres::{self, SchemaSource, Wish};
+use crate::profile::postgres::SchemaSource;
 use crate::profile::production::Production;
+use crate::profile::{Keep, Profile, mysql, postgres};
+use crate::server::Access;
 
 pub(super) async fn profile(
     arguments: &ProfileArguments,
@@ -14,21 +15,15 @@ pub(super) async fn profile(
     cancel: &CancellationToken,
 ) -> anyhow::Result<ExitStatus> {
     let production = Production::find(&arguments.url).await?;
-    let wish = Wish {
-        keep: arguments.values,
-        tables: arguments.tables.clone(),
-        timeout: arguments.statement_timeout,
-        schema: arguments.schema.clone().map_or(SchemaSource::PgDump, SchemaSource::File),
-    };
     let profile = tokio::select! {
         () = cancel.cancelled() => return Ok(ExitStatus::Interrupted),
-        profile = postgres::profile(production.config(), &wish) => profile,
+        profile = taken(production.access(), arguments) => profile,
     };
     let profile = match profile {
         Ok(profile) => profile,
-        Err(error) => {
-            printer.error(&error.to_string());
-            return Ok(if error.is_usage() { ExitStatus::Usage } else { ExitStatus::Environment });
+        Err((error, status)) => {
+            printer.error(&error);
+            return Ok(status);
         }
     };
     let out = &arguments.out;
@@ -48,4 +43,27 @@ pub(super) async fn profile(
     };
     printer.result(&format!("{}: {tables}; {kept}; look through it before it leaves production", out.display()));
     Ok(ExitStatus::Pass)
+}
+
+/// The profile, or an error with what it means for the exit code.
+async fn taken(access: &Access, arguments: &ProfileArguments) -> Result<Profile, (String, ExitStatus)> {
+    let status = |is_usage| if is_usage { ExitStatus::Usage } else { ExitStatus::Environment };
+    let (keep, timeout) = (arguments.values, arguments.statement_timeout);
+    let tables = arguments.tables.clone();
+    match access {
+        Access::Postgres(config) => {
+            let schema = arguments.schema.clone().map_or(SchemaSource::PgDump, SchemaSource::File);
+            let wish = postgres::Wish { keep, tables, timeout, schema };
+            let profile = postgres::profile(config, &wish).await;
+            profile.map_err(|error| (error.to_string(), status(error.is_usage())))
+        }
+        Access::Mysql(_) if arguments.schema.is_some() => {
+            let error = "--schema is for PostgreSQL: the schema of MySQL comes from the server itself";
+            Err((error.to_owned(), ExitStatus::Usage))
+        }
+        Access::Mysql(opts) => {
+            let profile = mysql::profile(opts, &mysql::Wish { keep, tables, timeout }).await;
+            profile.map_err(|error| (error.to_string(), status(error.is_usage())))
+        }
+    }
 }

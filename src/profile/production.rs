@@ -1,8 +1,6 @@
 //! The server that is profiled: found by the name of a variable, so that no password stands on a command line, and spoken to
 //! with TLS if it is on another machine and the URL does not say otherwise.
 
-use tokio_postgres::Config;
-
 use crate::scenario::Engine;
 use crate::server::{Access, Reached, reach};
 
@@ -18,9 +16,6 @@ pub enum ProductionError {
     /// A variable that is not set.
     #[error("--url env:{0}: this variable is not set; put the URL of the server into it")]
     NoVariable(String),
-    /// An engine that is not profiled yet.
-    #[error("the URL in {0} is of MySQL or MariaDB, and only PostgreSQL can be profiled in this version")]
-    NotYet(String),
     /// A URL that cannot be used.
     #[error("the URL in {variable}: {why}")]
     Url {
@@ -31,7 +26,7 @@ pub enum ProductionError {
     },
 }
 
-/// A PostgreSQL database to profile. Debug output has no password in it.
+/// A database to profile. Debug output has no password in it.
 #[derive(Debug)]
 pub struct Production {
     reached: Reached,
@@ -48,23 +43,19 @@ impl Production {
     }
 
     async fn reach(url: &str, variable: &str) -> Result<Self, ProductionError> {
-        if url.starts_with("mysql://") || url.starts_with("mariadb://") {
-            return Err(ProductionError::NotYet(variable.to_owned()));
-        }
-        let reached = reach(Engine::Postgres, url).await;
+        let engine = match url.split_once("://") {
+            Some(("mysql", _)) => Engine::Mysql,
+            Some(("mariadb", _)) => Engine::Mariadb,
+            _ => Engine::Postgres,
+        };
+        let reached = reach(engine, url).await;
         let reached = reached.map_err(|why| ProductionError::Url { variable: variable.to_owned(), why })?;
         Ok(Self { reached })
     }
 
     /// How to connect to it.
-    ///
-    /// # Panics
-    /// Never: it was reached as PostgreSQL.
-    pub fn config(&self) -> &Config {
-        match &self.reached.access {
-            Access::Postgres(config) => config,
-            Access::Mysql(_) => unreachable!("it was reached as PostgreSQL"),
-        }
+    pub fn access(&self) -> &Access {
+        &self.reached.access
     }
 }
 
@@ -80,7 +71,7 @@ mod tests {
 
     #[tokio::test]
     async fn a_url_that_cannot_be_used_is_refused_without_quoting_it() {
-        for url in ["redis://me:hunter2@db/shop", "postgresql://me:hunter2@db", "mysql://me:hunter2@db/shop"] {
+        for url in ["redis://me:hunter2@db/shop", "postgresql://me:hunter2@db", "mysql://me:hunter2@db/"] {
             let error = Production::reach(url, "PRODUCTION_URL").await.expect_err(url).to_string();
             assert!(error.contains("PRODUCTION_URL") && !error.contains("hunter2"), "{error}");
         }

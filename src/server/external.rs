@@ -61,8 +61,15 @@ pub struct Reached {
 pub async fn reach(engine: Engine, url: &str) -> Result<Reached, String> {
     let mut place = Place::parse(engine, url)?;
     let database = place.database.clone().ok_or("it names no database")?;
-    let declined = url.split(['?', '&']).any(|parameter| parameter == "sslmode=disable");
+    let without = ["sslmode=disable", "ssl-mode=disabled"];
+    let declined = url.split(['?', '&']).any(|parameter| without.contains(&parameter.to_ascii_lowercase().as_str()));
     let unasked = place.tls.is_none() && !declined && place.is_elsewhere();
+    if unasked && engine != Engine::Postgres {
+        return Err(format!(
+            "{place} is on another machine, and TLS is not spoken to MySQL and MariaDB: go through a tunnel (ssh -L), or, where \
+             the way to it is trusted, say ssl-mode=DISABLED in the URL"
+        ));
+    }
     if unasked {
         place.tls = Some(Trust::Anybody);
     }

@@ -20,7 +20,9 @@ pub(crate) mod text;
 pub(crate) mod tried;
 pub(crate) mod tuples;
 
-use crate::scenario::TableWish;
+use crate::profile::TableProfile;
+use crate::scenario::{ProfileWish, TableWish};
+use std::collections::BTreeMap;
 use std::fmt;
 
 /// The format of made rows: raised whenever a seed makes other rows than before. A prepared snapshot of another format is
@@ -29,6 +31,22 @@ pub const FORMAT: u64 = 1;
 
 /// So many rows of each table are made at most when growing is tried.
 pub const TRIED: u64 = 10_000;
+
+/// What was done.
+#[derive(Debug, Default)]
+pub struct Grown {
+    /// What a reader should know of it.
+    pub notes: Vec<String>,
+    /// The tables that got rows, and whether they were made after a profile.
+    pub tables: Vec<(String, bool)>,
+}
+
+/// The wish for a table of a profile, under the name that finds it.
+pub(crate) fn wish_after(how: &ProfileWish, table: &TableProfile, name: String) -> TableWish {
+    #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "rows, times a positive scale")]
+    let rows = (table.rows.unwrap_or(0) as f64 * how.scale).round() as u64;
+    TableWish { name, rows, columns: BTreeMap::new(), file: how.file.clone(), line: how.line }
+}
 
 /// Where the scenario asked for it.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -9,12 +9,13 @@ pub mod restore;
 use tokio_postgres::error::SqlState;
 use tokio_postgres::{Client, Config, NoTls};
 
+use super::grow::Grown;
 use super::{Listen, Prepared, SnapshotError, origin};
 use crate::profile::Profile;
 use crate::run::{RowSource, TableFacts};
 use crate::scenario::{Dump, Engine, ProfileWish, SnapshotWish};
 use crate::server::Server;
-use grow::{GrowError, Grown, server_says};
+use grow::{GrowError, server_says};
 use restore::RestoreError;
 
 /// Why the data of a PostgreSQL server could not be prepared.

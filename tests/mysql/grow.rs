@@ -19,7 +19,7 @@ pub(crate) async fn filled(lab: &Lab, fixture: &str) -> Database {
 }
 
 pub(crate) async fn grow(database: &Database, tables: Vec<TableWish>, seed: u64) -> Result<Vec<String>, GrowError> {
-    rehearsal::snapshot::mysql::grow::grow(database.opts(), &tables, seed, &|_| ()).await
+    rehearsal::snapshot::mysql::grow::grow(database.opts(), &tables, None, seed, &|_| ()).await.map(|grown| grown.notes)
 }
 
 /// A number for all rows of a table, the same for the same rows.

@@ -14,6 +14,7 @@ mod grow;
 mod lab;
 mod measure;
 mod probes;
+mod profile;
 mod queries;
 mod references;
 mod restore;

@@ -62,6 +62,7 @@ async fn figures(database: &Database) -> Vec<(String, f64)> {
         UNION ALL SELECT 'distinct person', count(DISTINCT person) FROM orders
         UNION ALL SELECT 'distinct status', count(DISTINCT status) FROM orders
         UNION ALL SELECT 'distinct channel', count(DISTINCT channel) FROM orders
+        UNION ALL SELECT 'distinct note', count(DISTINCT note) FROM orders
         UNION ALL SELECT 'distinct total', count(DISTINCT total) FROM orders
         UNION ALL SELECT 'null channel', avg((channel IS NULL)::int)::float8 FROM orders
         UNION ALL SELECT 'null note', avg((note IS NULL)::int)::float8 FROM orders

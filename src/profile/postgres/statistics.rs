@@ -129,6 +129,7 @@ fn column(row: &Row) -> Option<ColumnProfile> {
         bounds: row.get(8),
         value_widths: widths(9),
         widths: of_bounds,
+        part_distinct: Vec::new(),
     })
 }
 

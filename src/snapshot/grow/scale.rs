@@ -25,8 +25,8 @@ struct Part {
 }
 
 impl Scale {
-    /// From the bounds of a histogram (two at least) and how many different numbers there are among `ranks` rows. `unique` if none
-    /// may come twice; the last bound is then moved where there is no room.
+    /// From the bounds of a histogram (two at least) and how many different numbers there are among `ranks` rows, not counting
+    /// those with NULL. `unique` if none may come twice; the last bound is then moved where there is no room.
     pub(crate) fn new(bounds: &[i64], distinct: u64, ranks: u64, unique: bool, seed: u64) -> Self {
         let mut parts = parts(bounds);
         let each = ranks.div_ceil(parts.len().max(1) as u64).max(1);
@@ -42,12 +42,27 @@ impl Scale {
             return Self { parts, seed };
         }
         share_out(&mut parts, distinct);
-        for part in &mut parts {
+        Self { parts, seed }.with_cells(each)
+    }
+
+    /// As [`Scale::new`], where the number of different ones is known of each part.
+    pub(crate) fn counted(bounds: &[i64], distinct: &[u64], ranks: u64, seed: u64) -> Self {
+        let mut parts = parts(bounds);
+        let each = ranks.div_ceil(parts.len().max(1) as u64).max(1);
+        for (part, distinct) in parts.iter_mut().zip(distinct) {
+            part.distinct = (*distinct).clamp(1, part.room.min(each));
+        }
+        Self { parts, seed }.with_cells(each)
+    }
+
+    /// Each part of so many rows.
+    fn with_cells(mut self, each: u64) -> Self {
+        for part in &mut self.parts {
             #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "it saturates")]
             let cells = cells(each as f64, part.distinct as f64).map(|cells| cells.round() as u64);
             part.cells = cells.map(|cells| cells.clamp(part.distinct, part.room));
         }
-        Self { parts, seed }
+        self
     }
 
     /// How many different numbers there are among `ranks` rows within these bounds, if a server reckoned `reckoned` of them
@@ -79,7 +94,7 @@ impl Scale {
         let own = |rank: u128| u64::try_from(rank).unwrap_or(0);
         let (along, ranks) = (own(u128::from(rank).saturating_sub(begin)), own(end - begin).max(1));
         let which = match part.cells {
-            None => nth(nth(along, ranks, part.distinct), part.distinct, part.room),
+            None => nth(along, ranks, part.room),
             Some(cells) => nth(drawn(mix(self.seed, at), along, ranks, cells), cells, part.room),
         };
         part.low.saturating_add_unsigned(which)

@@ -81,6 +81,28 @@ impl Shape {
         self.rare
     }
 
+    /// How many of them are rows whose value is not NULL.
+    pub(crate) fn rare_filled(&self) -> u64 {
+        #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a share of the rows")]
+        let filled = (self.rare as f64 * (1.0 - self.nulls)).round() as u64;
+        filled
+    }
+
+    /// Among how many rare values, each with as many ranks, so many different ones are seen: those that only rows with NULL have
+    /// are not.
+    pub(crate) fn behind_nulls(&self, distinct: u64) -> u64 {
+        let (mut low, mut high) = (distinct.min(self.rare), self.rare);
+        let seen = |values: u64| {
+            let values = values.max(1) as f64;
+            values * (1.0 - self.nulls.powf(self.rare as f64 / values))
+        };
+        while low < high {
+            let middle = low.midpoint(high);
+            if seen(middle) < distinct as f64 { low = middle + 1 } else { high = middle }
+        }
+        low.max(1)
+    }
+
     /// What a row has.
     pub(crate) fn pick(&self, row: u64) -> Pick {
         // 53 bits are what a float between 0 and 1 can tell apart.
@@ -141,6 +163,21 @@ mod tests {
             })
             .collect();
         assert_eq!(ranks, (0..shape.rare()).collect::<Vec<_>>());
+    }
+
+    #[test]
+    fn values_that_only_nulls_have_are_not_counted() {
+        let shape = Shape::new(10_000, 0.6, 0.0, &[], false, 7);
+        for distinct in [10, 1_000, 4_000] {
+            let values = shape.behind_nulls(distinct);
+            let seen: std::collections::BTreeSet<u64> = (0..10_000)
+                .filter_map(|row| match shape.pick(row) {
+                    Pick::Rare(rank) => Some(nth(rank, 10_000, values)),
+                    _ => None,
+                })
+                .collect();
+            assert!((seen.len() as f64 / distinct as f64 - 1.0).abs() < 0.05, "{distinct}: {}", seen.len());
+        }
     }
 
     #[test]

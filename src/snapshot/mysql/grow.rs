@@ -23,6 +23,7 @@ mod plan;
 mod references;
 mod rows;
 mod sample;
+mod shaped;
 mod source;
 mod table;
 mod trial;
@@ -32,18 +33,23 @@ mod wished;
 
 use mysql_async::prelude::Queryable;
 use mysql_async::{Conn, Opts};
-use rand::SeedableRng;
 use rand::rngs::ChaCha8Rng;
+use rand::{RngExt, SeedableRng};
 use sha2::{Digest, Sha256};
 
 pub use error::{GrowError, Place};
+pub(crate) use kind::{Kind, TypeRow};
 pub(crate) use trial::trial;
 
-use crate::scenario::TableWish;
+use crate::profile::{Profile, TableProfile};
+use crate::scenario::{ProfileWish, TableWish};
 use crate::server::DATABASE;
 use crate::snapshot::Listen;
 use crate::snapshot::grow::order::{self, Node};
+use crate::snapshot::grow::{Grown, wish_after};
+use crate::sql::mysql::name::quote;
 use name::{Relation, Unclear};
+use shaped::Pattern;
 use table::Table;
 
 /// Strict, so that no value is changed in silence, but open for what restored rows may have: zero dates, and 0 in an
@@ -51,9 +57,10 @@ use table::Table;
 const SQL_MODE: &str = "SET SESSION sql_mode = 'STRICT_ALL_TABLES,ALLOW_INVALID_DATES,NO_AUTO_VALUE_ON_ZERO'";
 
 /// A table that gets rows, and why.
-struct Task {
+struct Task<'a> {
     table: Table,
     wish: TableWish,
+    profile: Option<&'a TableProfile>,
     place: Place,
     add: u64,
 }
@@ -61,10 +68,18 @@ struct Task {
 /// Brings each table to the rows that are wished for it, and says what a reader should know of it.
 ///
 /// `opts` must be a superuser's, and name the database to grow; the server must run with `local_infile = ON`. Tables grow one
-/// after another, parents first. A table that has more rows already is left alone, and a note says so.
-pub async fn grow(opts: &Opts, wishes: &[TableWish], seed: u64, listen: Listen<'_>) -> Result<Vec<String>, GrowError> {
+/// after another, parents first. A table that has more rows already is left alone, and a note says so. Every table of a profile
+/// is wished for with its rows there, times the scale; a wish for it in the scenario goes before that.
+pub async fn grow(
+    opts: &Opts,
+    wishes: &[TableWish],
+    profile: Option<(&Profile, &ProfileWish)>,
+    seed: u64,
+    listen: Listen<'_>,
+) -> Result<Grown, GrowError> {
     let mut conn = Conn::new(opts.clone()).await.map_err(GrowError::reading("from the server"))?;
-    let grown = grow_all(&mut conn, opts.db_name().unwrap_or(DATABASE), wishes, seed, listen).await;
+    let database = opts.db_name().unwrap_or(DATABASE);
+    let grown = grow_all(&mut conn, database, wishes, profile, seed, listen).await;
     // What the server says to a goodbye changes nothing of what was done.
     let _ = conn.disconnect().await;
     grown
@@ -74,15 +89,17 @@ async fn grow_all(
     conn: &mut Conn,
     database: &str,
     wishes: &[TableWish],
+    profile: Option<(&Profile, &ProfileWish)>,
     seed: u64,
     listen: Listen<'_>,
-) -> Result<Vec<String>, GrowError> {
+) -> Result<Grown, GrowError> {
     let mariadb = prepare(conn).await?;
     let relations = name::relations(conn, database).await?;
-    let mut notes = Vec::new();
-    let mut tasks: Vec<Task> = Vec::new();
-    for wish in wishes {
-        let Some(task) = task(conn, wish, &relations, mariadb, &mut notes).await? else { continue };
+    let mut grown = Grown::default();
+    let mut tasks: Vec<Task<'_>> = Vec::new();
+    for (wish, profile) in &with_profile(wishes, profile, &relations)? {
+        let task = task(conn, wish, *profile, &relations, mariadb, &mut grown.notes).await?;
+        let Some(task) = task else { continue };
         if tasks.iter().any(|other| other.table.relation == task.table.relation) {
             return Err(GrowError::Twice(task.place));
         }
@@ -90,12 +107,37 @@ async fn grow_all(
     }
     for at in order_of(&tasks)? {
         let task = &tasks[at];
-        let rng = generator(seed, &task.table);
-        let mut plan = plan::plan(conn, &task.table, &task.wish, &task.place, task.add, rng).await?;
-        notes.append(&mut plan.notes);
-        load::load(conn, &task.table, &task.wish, &task.place, plan, listen).await?;
+        let mut rng = generator(seed, &task.table);
+        let pattern = task.profile.map(|profile| Pattern { profile, seed: rng.random() });
+        let (table, wish, place) = (&task.table, &task.wish, &task.place);
+        let mut plan = plan::plan(conn, table, wish, place, task.add, pattern.as_ref(), rng).await?;
+        grown.notes.append(&mut plan.notes);
+        load::load(conn, table, wish, place, plan, listen).await?;
+        grown.tables.push((table.relation.name.clone(), task.profile.is_some()));
     }
-    Ok(notes)
+    Ok(grown)
+}
+
+/// The wishes of the scenario, each with what the profile knows of its table, and for every other table of the profile that had
+/// rows one more.
+fn with_profile<'a>(
+    wishes: &[TableWish],
+    profile: Option<(&'a Profile, &ProfileWish)>,
+    relations: &[Relation],
+) -> Result<Vec<(TableWish, Option<&'a TableProfile>)>, GrowError> {
+    let mut all: Vec<(TableWish, Option<&TableProfile>)> = wishes.iter().map(|wish| (wish.clone(), None)).collect();
+    let Some((profile, how)) = profile else { return Ok(all) };
+    let number = |wish: &TableWish| find(wish, relations, &Place::from(wish)).map(|relation| relation.number);
+    let own: Vec<u32> = wishes.iter().map(number).collect::<Result<_, _>>()?;
+    for table in profile.tables.iter().filter(|table| table.rows.is_some_and(|rows| rows > 0)) {
+        let wish = wish_after(how, table, quote(&table.name));
+        let number = number(&wish)?;
+        match own.iter().position(|own| *own == number) {
+            Some(at) => all[at].1 = Some(table),
+            None => all.push((wish, Some(table))),
+        }
+    }
+    Ok(all)
 }
 
 /// Sets the session for reading and filling, and says whether this is MariaDB.
@@ -118,13 +160,14 @@ async fn prepare(conn: &mut Conn) -> Result<bool, GrowError> {
 }
 
 /// What must be done for one wish; `None` if its table has its rows.
-async fn task(
+async fn task<'a>(
     conn: &mut Conn,
     wish: &TableWish,
+    profile: Option<&'a TableProfile>,
     relations: &[Relation],
     mariadb: bool,
     notes: &mut Vec<String>,
-) -> Result<Option<Task>, GrowError> {
+) -> Result<Option<Task<'a>>, GrowError> {
     let place = Place::from(wish);
     let mut table = Table::read(conn, find(wish, relations, &place)?, relations, mariadb).await?;
     if table.rows >= wish.rows {
@@ -139,7 +182,7 @@ async fn task(
     let add = wish.rows - table.rows;
     let wish = named_as_kept(wish, &table);
     wished::add_references(conn, &mut table, &wish, relations, &place).await?;
-    let task = Task { table, wish, place, add };
+    let task = Task { table, wish, profile, place, add };
     if task.table.rows == 0 {
         check_partition_key(&task)?;
     }
@@ -156,7 +199,7 @@ fn named_as_kept(wish: &TableWish, table: &Table) -> TableWish {
 }
 
 /// A table in ranges or lists without rows needs to be told what its partition key may be: no partition may fit a made-up one.
-fn check_partition_key(task: &Task) -> Result<(), GrowError> {
+fn check_partition_key(task: &Task<'_>) -> Result<(), GrowError> {
     let said = |name: &String| task.wish.columns.get(name).is_some_and(|c| c.values.is_some() || c.range.is_some());
     match task.table.columns.iter().find(|column| column.partition_key && !said(&column.name)) {
         None => Ok(()),
@@ -180,11 +223,11 @@ fn find<'a>(wish: &TableWish, relations: &'a [Relation], place: &Place) -> Resul
     }
 }
 
-fn order_of(tasks: &[Task]) -> Result<Vec<usize>, GrowError> {
+fn order_of(tasks: &[Task<'_>]) -> Result<Vec<usize>, GrowError> {
     let nullable = |table: &Table, names: &[String]| {
         names.iter().any(|name| table.position(name).is_some_and(|at| !table.columns[at].not_null))
     };
-    let node = |task: &Task| Node {
+    let node = |task: &Task<'_>| Node {
         oid: task.table.relation.number,
         has_rows: task.table.rows > 0,
         parents: task.table.foreign.iter().map(|key| (key.parent, nullable(&task.table, &key.columns))).collect(),

@@ -28,8 +28,6 @@ mod tuples;
 mod vary;
 mod wished;
 
-use std::collections::BTreeMap;
-
 use rand::RngExt;
 use rand::SeedableRng;
 use rand::rngs::ChaCha8Rng;
@@ -46,6 +44,7 @@ use crate::profile::{Profile, TableProfile};
 use crate::scenario::{ProfileWish, TableWish};
 use crate::snapshot::Listen;
 use crate::snapshot::grow::order::{self, Node};
+use crate::snapshot::grow::{Grown, wish_after};
 use name::{Relation, Unclear};
 use table::Table;
 
@@ -56,15 +55,6 @@ struct Task<'a> {
     place: Place,
     add: u64,
     profile: Option<&'a TableProfile>,
-}
-
-/// What was done.
-#[derive(Debug, Default)]
-pub struct Grown {
-    /// What a reader should know of it.
-    pub notes: Vec<String>,
-    /// The tables that got rows, as SQL has their names, and whether they were made after a profile.
-    pub tables: Vec<(String, bool)>,
 }
 
 /// A wish for a table, and after what it is made.
@@ -124,15 +114,7 @@ fn with_profile<'a>(
     let oid = |wish: &TableWish| find(wish, relations, &Place::from(wish)).map(|relation| relation.oid);
     let own: Vec<u32> = wishes.iter().map(oid).collect::<Result<_, _>>()?;
     for table in profile.tables.iter().filter(|table| table.rows.is_some_and(|rows| rows > 0)) {
-        #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "rows, times a positive scale")]
-        let rows = (table.rows.unwrap_or(0) as f64 * how.scale).round() as u64;
-        let wish = TableWish {
-            name: table.name.clone(),
-            rows,
-            columns: BTreeMap::new(),
-            file: how.file.clone(),
-            line: how.line,
-        };
+        let wish = wish_after(how, table, table.name.clone());
         let oid = oid(&wish)?;
         match own.iter().position(|own| *own == oid) {
             Some(at) => all[at].profile = Some(table),

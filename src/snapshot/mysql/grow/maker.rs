@@ -51,6 +51,11 @@ impl Maker {
         Self::can_range(kind).then(|| Self { kind: kind.clone(), bounds: (low, high), texts: Texts::default() })
     }
 
+    /// Lowest and highest, both included.
+    pub(crate) fn bounds(&self) -> (i128, i128) {
+        self.bounds
+    }
+
     /// Whether a range means something for a kind.
     pub(crate) fn can_range(kind: &Kind) -> bool {
         matches!(

@@ -10,9 +10,10 @@ use super::error::{GrowError, Place};
 use super::keys;
 use super::kind::Kind;
 use super::maker::Maker;
+use super::shaped::Pattern;
 use super::source::{Source, World};
 use super::table::Table;
-use super::{checks, overrides, references, sample, vary};
+use super::{checks, overrides, references, sample, shaped, vary};
 use crate::scenario::{ColumnWish, TableWish};
 use crate::snapshot::grow::combine::Combinations;
 use crate::snapshot::grow::fake::Fake;
@@ -66,6 +67,7 @@ pub(crate) async fn plan(
     wish: &TableWish,
     place: &Place,
     rows: u64,
+    pattern: Option<&Pattern<'_>>,
     rng: ChaCha8Rng,
 ) -> Result<Plan, GrowError> {
     if let Some(problem) = overrides::problems(table, wish, place).into_iter().next() {
@@ -77,6 +79,9 @@ pub(crate) async fn plan(
         why,
     })?;
     let mut draft = draft(conn, table, wish, place, rows, rng).await?;
+    if let Some(pattern) = pattern {
+        shaped::settle(&mut draft, &keeping, pattern).await?;
+    }
     references::settle(&mut draft, &keeping).await?;
     for at in 0..table.columns.len() {
         draft.apply_wish(at).await?;

@@ -71,7 +71,7 @@ fn is_given(draft: &Draft<'_>, columns: &[usize]) -> bool {
     columns.iter().any(given)
 }
 
-fn positions(draft: &Draft<'_>, key: &Foreign) -> Vec<usize> {
+pub(crate) fn positions(draft: &Draft<'_>, key: &Foreign) -> Vec<usize> {
     key.columns.iter().filter_map(|name| draft.table.position(name)).collect()
 }
 
@@ -223,7 +223,7 @@ fn draw(draft: &mut Draft<'_>, keys: Tuples, columns: &[usize], null_with: Optio
 }
 
 /// A parent's keys.
-async fn parent_keys(draft: &mut Draft<'_>, key: &Foreign) -> Result<Tuples, GrowError> {
+pub(crate) async fn parent_keys(draft: &mut Draft<'_>, key: &Foreign) -> Result<Tuples, GrowError> {
     let names: Vec<String> = key.parent_columns.iter().map(|name| quote(name)).collect();
     let whole = names.iter().map(|name| format!("{name} IS NOT NULL"));
     let query = format!(

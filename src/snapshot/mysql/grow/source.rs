@@ -1,5 +1,7 @@
 //! Where the values of a column come from, and how one of them is written.
 
+use std::sync::Arc;
+
 use bytes::BytesMut;
 use rand::RngExt;
 use rand::rngs::ChaCha8Rng;
@@ -7,6 +9,7 @@ use rand::rngs::ChaCha8Rng;
 use super::field;
 use super::kind::Kind;
 use super::maker::{Maker, write_uuid};
+use super::shaped::Shaped;
 use crate::snapshot::grow::draw::{Draw, Over, Pool};
 use crate::snapshot::grow::text::{Counted, Texts, cut};
 use crate::snapshot::grow::tuples::{Tuples, value};
@@ -42,6 +45,8 @@ pub(crate) enum Source {
     Uuid,
     /// So many random bytes.
     RandomBytes(usize),
+    /// As a profile has it.
+    Shaped(Arc<Shaped>),
     /// A part of the key tuple that was drawn for the row.
     Drawn {
         draw: usize,
@@ -109,6 +114,11 @@ impl Source {
                 let mut text = String::new();
                 counted.write(drawn.row, &mut text);
                 made.extend_from_slice(text.as_bytes());
+            }
+            Self::Shaped(shaped) => {
+                if !shaped.write(drawn.row, made) {
+                    return field::put(out, None);
+                }
             }
             Self::Made(maker) => maker.write(rng, made),
             Self::Count { kind, start, step, over } => {

@@ -7,8 +7,12 @@ use std::collections::BTreeMap;
 
 use mysql_async::{Conn, Opts};
 
-use super::{GrowError, Task, generator, load, name, order_of, overrides, plan, prepare, task};
-use crate::scenario::{ColumnWish, TableWish};
+use rand::RngExt;
+
+use super::shaped::Pattern;
+use super::{GrowError, Task, generator, load, name, order_of, overrides, plan, prepare, task, with_profile};
+use crate::profile::Profile;
+use crate::scenario::{ColumnWish, ProfileWish, TableWish};
 use crate::server::DATABASE;
 use crate::snapshot::grow::TRIED;
 use crate::snapshot::grow::combine::Combinations;
@@ -17,9 +21,14 @@ use crate::snapshot::grow::combine::Combinations;
 ///
 /// # Errors
 /// What is the server's failure and not the scenario's.
-pub(crate) async fn trial(opts: &Opts, wishes: &[TableWish], seed: u64) -> Result<Vec<GrowError>, GrowError> {
+pub(crate) async fn trial(
+    opts: &Opts,
+    wishes: &[TableWish],
+    profile: Option<(&Profile, &ProfileWish)>,
+    seed: u64,
+) -> Result<Vec<GrowError>, GrowError> {
     let mut conn = Conn::new(opts.clone()).await.map_err(GrowError::reading("from the server"))?;
-    let tried = try_all(&mut conn, opts.db_name().unwrap_or(DATABASE), wishes, seed).await;
+    let tried = try_all(&mut conn, opts.db_name().unwrap_or(DATABASE), wishes, profile, seed).await;
     // What the server says to a goodbye changes nothing of what was found.
     let _ = conn.disconnect().await;
     tried
@@ -29,14 +38,20 @@ async fn try_all(
     conn: &mut Conn,
     database: &str,
     wishes: &[TableWish],
+    profile: Option<(&Profile, &ProfileWish)>,
     seed: u64,
 ) -> Result<Vec<GrowError>, GrowError> {
     let mariadb = prepare(conn).await?;
     let relations = name::relations(conn, database).await?;
     let mut problems = Vec::new();
-    let mut tasks: Vec<Task> = Vec::new();
-    for wish in wishes {
-        match task(conn, wish, &relations, mariadb, &mut Vec::new()).await {
+    let mut tasks: Vec<Task<'_>> = Vec::new();
+    let all = match with_profile(wishes, profile, &relations) {
+        Ok(all) => all,
+        // A table that is not there is told of below, with all others.
+        Err(_) => wishes.iter().map(|wish| (wish.clone(), None)).collect(),
+    };
+    for (wish, profile) in &all {
+        match task(conn, wish, *profile, &relations, mariadb, &mut Vec::new()).await {
             Err(error) => problems.push(of_the_scenario(error)?),
             Ok(None) => {}
             Ok(Some(task)) if tasks.iter().any(|other| other.table.relation == task.table.relation) => {
@@ -80,8 +95,8 @@ fn of_the_scenario(error: GrowError) -> Result<GrowError, GrowError> {
 }
 
 /// Tries one table, and gives how many times as many rows it shall have as it has now.
-async fn one(conn: &mut Conn, task: &Task, seed: u64) -> Result<f64, Vec<GrowError>> {
-    let Task { table, wish, place, add } = task;
+async fn one(conn: &mut Conn, task: &Task<'_>, seed: u64) -> Result<f64, Vec<GrowError>> {
+    let Task { table, wish, place, add, profile } = task;
     let mut problems = overrides::problems(table, wish, place);
     let mut rng = generator(seed, table);
     for column in &table.columns {
@@ -93,7 +108,9 @@ async fn one(conn: &mut Conn, task: &Task, seed: u64) -> Result<f64, Vec<GrowErr
     if !problems.is_empty() {
         return Err(problems);
     }
-    let planned = plan::plan(conn, table, wish, place, *add, generator(seed, table)).await;
+    let mut rng = generator(seed, table);
+    let pattern = profile.map(|profile| Pattern { profile, seed: rng.random() });
+    let planned = plan::plan(conn, table, wish, place, *add, pattern.as_ref(), rng).await;
     let mut plan = planned.map_err(|error| vec![error])?;
     plan.rows = plan.rows.min(TRIED).min(plan.combinations.as_ref().map_or(TRIED, Combinations::free));
     let made = table.rows + plan.rows;

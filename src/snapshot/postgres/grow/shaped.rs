@@ -221,7 +221,9 @@ async fn plain(
     let shape = shape(profile, nulls, &positions, draft.rows, seed);
     let count = shape.rare();
     let all = if unique.is_some() { draft.rows } else { distinct(profile, draft.rows) };
-    let distinct = all.saturating_sub(profile.frequencies.len() as u64).clamp(1, count.max(1));
+    let filled = if unique.is_some() { count } else { shape.rare_filled() };
+    let distinct = all.saturating_sub(profile.frequencies.len() as u64).clamp(1, filled.max(1));
+    let values = if unique.is_some() { distinct } else { shape.behind_nulls(distinct) };
     let (mut commons, mut rare) = (Tuples::new(1), None);
     if let Some(values) = finite {
         let list = Arc::new(values);
@@ -242,16 +244,16 @@ async fn plain(
         Some(rare) => rare,
         None if is_number => {
             let bounds = numbers.map_or_else(|| units::usual_bounds(&kind, distinct), |numbers| numbers.bounds);
-            Rare::Numbers(kind, Scale::new(&bounds, distinct, count, unique.is_some(), seed))
+            Rare::Numbers(kind, Scale::new(&bounds, distinct, filled, unique.is_some(), seed))
         }
-        None if is_text => Rare::Text(kind.clone(), toast::phrases(draft, at, &kind, profile, pattern, distinct, seed)),
+        None if is_text => Rare::Text(kind.clone(), toast::phrases(draft, at, &kind, profile, pattern, values, seed)),
         None if kind == Kind::Uuid => Rare::Uuid(seed),
         None => match Maker::new(&kind) {
             Some(maker) => Rare::Made(maker, seed),
             None => Rare::Listed(Arc::new(commons.clone()), 0),
         },
     };
-    Ok(Some(Shaped { shape: Arc::new(shape), commons, distinct, rare, rows: draft.rows }))
+    Ok(Some(Shaped { shape: Arc::new(shape), commons, distinct: values, rare, rows: draft.rows }))
 }
 
 /// A column as it likely is, from what a sample said of it: where the spread of its numbers is known, and with it by how much a

@@ -83,11 +83,12 @@ pub(super) async fn settle(
         let rare = match (&own, &pointed) {
             (Some(own), _) => Rare::Own(Arc::clone(own)),
             (None, Some(pointed)) => {
-                let scale = Scale::new(&pointed.bounds, distinct, shape.rare(), false, seed);
+                let scale = Scale::new(&pointed.bounds, distinct, shape.rare_filled(), false, seed);
                 Rare::Pointed(Arc::clone(&keys), part, scale)
             }
             (None, None) => Rare::Listed(Arc::clone(&keys), part),
         };
+        let distinct = shape.behind_nulls(distinct);
         let shaped = Shaped { shape: Arc::clone(&shape), commons, distinct, rare, rows: draft.rows };
         draft.sources[*at] = Some(Source::Shaped(Arc::new(shaped)));
     }
