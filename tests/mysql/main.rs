@@ -16,6 +16,7 @@ mod measure;
 mod probes;
 mod profile;
 mod queries;
+mod real;
 mod references;
 mod restore;
 mod servers;

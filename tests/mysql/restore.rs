@@ -166,7 +166,7 @@ async fn a_dump_that_was_cut_short_is_an_error_on(shop: &Shop<'_>) {
         let file = shop.lab.file("whole.sql", &dump);
         for (program, name) in [("gzip", "cut.gz"), ("zstd", "cut.zst"), ("lz4", "cut.lz4"), ("xz", "cut.xz")] {
             let packed = packed(program, &["-c"], &file);
-            for at in [packed.len() - 1, packed.len() - 5, packed.len() / 2, 30] {
+            for at in [packed.len() - 1, packed.len() / 2] {
                 shop.run("DROP DATABASE IF EXISTS of_cut").await;
                 let cut = shop.lab.file(name, &packed[..at]);
                 let error = shop.restored("of_cut", &cut).await.expect_err("its end is missing");
@@ -177,12 +177,30 @@ async fn a_dump_that_was_cut_short_is_an_error_on(shop: &Shop<'_>) {
             }
         }
     }
+    a_changed_bit_is_an_error_on(shop).await;
     a_command_that_fails_is_an_error_on(shop).await;
     let compact = ["--compact", "shop_production", "customers"];
     let compact = shop.lab.program(shop.lab.dumper(), &compact, None).await;
     shop.run("DROP DATABASE IF EXISTS of_cut").await;
     let notes = shop.restored("of_cut", &shop.lab.file("compact.sql", compact)).await.expect("it is whole");
     assert!(notes.iter().any(|note| note.contains("--compact")), "{notes:?}");
+}
+
+/// One of each form that has a check sum; every place is looked at where dumps are read (`src/snapshot/dump/tests.rs`).
+async fn a_changed_bit_is_an_error_on(shop: &Shop<'_>) {
+    let bare = shop.lab.file("bare.sql", shop.dump(&[]).await);
+    shop.lab.file("bare.sql.sha256", packed("sha256sum", &[], &bare));
+    for program in ["", "gzip", "zstd", "lz4", "xz"] {
+        let mut bytes =
+            if program.is_empty() { std::fs::read(&bare).expect("a dump") } else { packed(program, &["-c"], &bare) };
+        let at = bytes.len() / 2;
+        bytes[at] ^= 1;
+        let file = shop.lab.file(if program.is_empty() { "bare.sql" } else { "changed" }, bytes);
+        shop.run("DROP DATABASE IF EXISTS of_changed").await;
+        // In a bare dump the server may stumble over it before its end is reached, where the check sum is.
+        let error = shop.restored("of_changed", &file).await.expect_err("a bit was changed").to_string();
+        assert!(error.contains(&*file.to_string_lossy()), "{program}: {error}");
+    }
 }
 
 async fn a_command_that_fails_is_an_error_on(shop: &Shop<'_>) {
