@@ -19,6 +19,23 @@ async fn dump(lab: &Lab, database: &Database, arguments: &[&str]) -> PathBuf {
     lab.file("shop.dump", bytes)
 }
 
+/// What runs in a container beside `pg_restore` must not be left to its first process, which would take it for a backend of its own
+/// that crashed, and close every connection.
+pub(crate) async fn restoring_archives_crashes_nothing_on(lab: &Lab) {
+    let source = lab.database().await;
+    source.run("CREATE TABLE t (id int); INSERT INTO t SELECT generate_series(1, 10)").await;
+    let bytes = lab.program("pg_dump", &["-d", &source.name, "--format=custom"], None).await;
+    let file = lab.file("small.dump", bytes);
+    for _ in 0..5 {
+        let ours = lab.database().await;
+        lab.prepare(&ours, std::slice::from_ref(&file), vec![], 1).await.expect("it is restored");
+        assert_eq!(ours.count("t").await, 10);
+        lab.drop(ours).await;
+    }
+    assert_eq!(source.get::<i32>("SELECT 1").await, 1, "a session from before is still there");
+    lab.drop(source).await;
+}
+
 #[test]
 fn restoring_gives_the_database_that_psql_would() {
     for arguments in

@@ -14,9 +14,17 @@ use crate::server::{HearRestore, ProgramOutput, RestoreWord, ServerError, USER};
 /// Where a dump is put inside the container; not in the image's volume.
 const DUMP: &str = "/tmp/rehearsal.dump";
 /// Runs a program, and says every now and then how many bytes `pg_restore` has read from files. The program is what is waited
-/// for; what watches it holds none of its outputs while it sleeps, and ends with it.
+/// for; what watches it is told by a file that it is over, and waited for as well. Nothing may be left behind here: a process
+/// without a parent becomes a child of the container's first one, and PostgreSQL takes a child that a signal ended for a
+/// backend that crashed (`HandleChildCrash`, postmaster.c), and starts again.
 const WATCHED: &str = r#"
-(while sleep 0.5 >/dev/null 2>&1; do
+over=/tmp/rehearsal.over
+rm -f "$over"
+(turn=0
+while [ ! -e "$over" ]; do
+    sleep 0.1
+    turn=$((turn + 1))
+    [ $((turn % 5)) = 0 ] || continue
     sum=0
     for process in /proc/[0-9]*; do
         { read -r name <"$process/comm" && [ "$name" = pg_restore ]; } 2>/dev/null || continue
@@ -27,7 +35,9 @@ done) 2>/dev/null &
 watch=$!
 "$@"
 code=$?
-kill "$watch"
+: >"$over"
+wait "$watch"
+rm -f "$over"
 exit "$code"
 "#;
 
