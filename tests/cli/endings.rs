@@ -54,7 +54,7 @@ fn a_mistyped_key_is_shown_where_it_is_with_what_to_write() {
       |
     8 | restor = "staging.sql"
       | ^^^^^^
-      = help: did you mean `restore`? Allowed here: `restore`, `after`, `seed`, `table`
+      = help: did you mean `restore`? Allowed here: `restore`, `after`, `seed`, `table`, `profile`
 
     error: 1 problem in scenario.toml
     "#);
