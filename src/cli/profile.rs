@@ -1,6 +1,10 @@
 //! `rehearsal profile`: what the statistics of a production database say, in a file.
 
+use std::io::Write;
+use std::path::Path;
+
 use anyhow::Context;
+use tempfile::NamedTempFile;
 use tokio_util::sync::CancellationToken;
 
 use super::{ExitStatus, Printer, ProfileArguments};
@@ -14,10 +18,21 @@ pub(super) async fn profile(
     printer: &Printer,
     cancel: &CancellationToken,
 ) -> anyhow::Result<ExitStatus> {
-    let production = Production::find(&arguments.url).await?;
+    let out = &arguments.out;
+    let unwritable = || format!("cannot write {}", out.display());
+    // Before the server is asked, and for nobody else to read.
+    let folder = out.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    let mut file = NamedTempFile::new_in(folder).with_context(unwritable)?;
+    let taking = async {
+        let production = Production::find(&arguments.url).await?;
+        anyhow::Ok(taken(production.access(), arguments).await)
+    };
     let profile = tokio::select! {
-        () = cancel.cancelled() => return Ok(ExitStatus::Interrupted),
-        profile = taken(production.access(), arguments) => profile,
+        () = cancel.cancelled() => {
+            printer.error("interrupted; nothing was written");
+            return Ok(ExitStatus::Interrupted);
+        }
+        profile = taking => profile?,
     };
     let profile = match profile {
         Ok(profile) => profile,
@@ -26,8 +41,8 @@ pub(super) async fn profile(
             return Ok(status);
         }
     };
-    let out = &arguments.out;
-    std::fs::write(out, profile.to_text()).with_context(|| format!("cannot write {}", out.display()))?;
+    file.write_all(profile.to_text().as_bytes()).with_context(unwritable)?;
+    file.persist(out).with_context(unwritable)?;
     for note in &profile.notes {
         printer.result(&format!("note: {note}"));
     }

@@ -52,6 +52,9 @@ pub enum MysqlProfileError {
     /// Another server than MySQL.
     #[error("the server is MariaDB, whose statistics are not profiled in this version: PostgreSQL and MySQL are")]
     Mariadb,
+    /// A release without histograms.
+    #[error("the server is MySQL {0}, and histograms, which a profile is made of, begin with MySQL 8.0")]
+    Old(String),
     /// A table that was asked for and is not there.
     #[error("there is no table {0} that this user may read")]
     NoSuchTable(String),
@@ -60,7 +63,7 @@ pub enum MysqlProfileError {
 impl MysqlProfileError {
     /// Whether the command line asks for something that is not there.
     pub fn is_usage(&self) -> bool {
-        matches!(self, Self::NoSuchTable(_) | Self::Mariadb)
+        matches!(self, Self::NoSuchTable(_) | Self::Mariadb | Self::Old(_))
     }
 }
 
@@ -87,6 +90,9 @@ async fn read(conn: &mut Conn, wish: &Wish) -> Result<Profile, MysqlProfileError
     let version = version.unwrap_or_default();
     if version.contains("MariaDB") {
         return Err(MysqlProfileError::Mariadb);
+    }
+    if version.split('.').next().and_then(|major| major.parse::<u32>().ok()).is_some_and(|major| major < 8) {
+        return Err(MysqlProfileError::Old(version));
     }
     let (seconds, millis) = (wish.timeout.as_secs().max(1), wish.timeout.as_millis());
     let limits = format!(

@@ -11,6 +11,7 @@ pub(crate) mod estimate;
 pub(crate) mod fake;
 pub(crate) mod hints;
 pub(crate) mod near;
+pub(crate) mod numbers;
 pub(crate) mod order;
 pub(crate) mod phrase;
 pub(crate) mod scale;

@@ -2,7 +2,7 @@
 //!
 //! PostgreSQL takes a sample of 300 rows for each unit of the statistics target, and the estimator Duj1 of Haas and Stokes
 //! (`compute_scalar_stats`, analyze.c). Where values are skewed within a column that finds too few, by half at times. A table
-//! made with as many as it found would have another estimate again.
+//! made with as many as it found would have another estimate again. MySQL has another estimator, for each bucket of a histogram.
 
 /// The sample that an estimate comes from.
 #[derive(Debug, Clone, Copy, PartialEq)]

@@ -20,7 +20,7 @@ struct Part {
     room: u64,
     /// How many of them occur.
     distinct: u64,
-    /// Out of how many rows draw theirs; `None` if they go through the different ones in order.
+    /// Out of how many rows draw theirs; `None` if they are spread evenly over the part, and none comes twice.
     cells: Option<u64>,
 }
 
@@ -34,10 +34,7 @@ impl Scale {
             if parts.iter().any(|part| part.room < each) {
                 let (low, high) = (bounds[0], bounds[bounds.len() - 1]);
                 let room = (high.abs_diff(low) + 1).max(ranks);
-                return Self { parts: vec![Part { low, room, distinct: ranks.max(1), cells: None }], seed };
-            }
-            for part in &mut parts {
-                part.distinct = each;
+                parts = vec![Part { low, room, distinct: 1, cells: None }];
             }
             return Self { parts, seed };
         }

@@ -17,6 +17,7 @@ use super::references;
 use super::source::Source;
 use super::table::{Column, Foreign};
 use crate::profile::{ColumnProfile, TableProfile};
+use crate::snapshot::grow::numbers::Numbers;
 use crate::snapshot::grow::phrase::{self, Phrases};
 use crate::snapshot::grow::scale::Scale;
 use crate::snapshot::grow::shape::{Common, Pick, Shape, nth};
@@ -24,8 +25,6 @@ use crate::snapshot::grow::shuffle::mix;
 use crate::snapshot::grow::tuples::Tuples;
 
 mod units;
-
-use units::Numbers;
 
 /// After what a table is made.
 #[derive(Debug, Clone, Copy)]
@@ -182,7 +181,7 @@ fn plain(draft: &Draft<'_>, at: usize, pattern: &Pattern<'_>) -> Option<Shaped> 
     let profile = profile_of(pattern, column)?;
     let kind = &column.kind;
     let seed = seed_of(pattern, &column.name);
-    let numbers = Numbers::read(kind, profile);
+    let numbers = units::numbers(kind, profile);
     let nulls = if column.not_null { 0.0 } else { profile.null_fraction };
     let positions = positions(profile, numbers.as_ref(), seed);
     let shape = shape(profile, nulls, &positions, draft.rows, seed);
@@ -281,7 +280,8 @@ async fn reference(draft: &mut Draft<'_>, key: &Foreign, at: usize, pattern: &Pa
     let (kind, not_null, seed) = (column.kind.clone(), column.not_null, seed_of(pattern, &column.name));
     let keys = Arc::new(references::parent_keys(draft, key).await?);
     let Some(last) = keys.len().checked_sub(1) else { return Ok(()) };
-    let pointed = Numbers::read(&kind, profile).and_then(|numbers| numbers.within(&kind, &keys));
+    let pointed = units::numbers(&kind, profile).zip(units::keys(&kind, &keys));
+    let pointed = pointed.and_then(|(numbers, keys)| numbers.places_in(&keys));
     let positions: Vec<f64> = match &pointed {
         Some(pointed) if pointed.commons.len() == profile.frequencies.len() => {
             pointed.commons.iter().map(|at| *at as f64 / keys.len() as f64).collect()

@@ -22,6 +22,7 @@ use super::tuples::{NULL, Tuples, put_field};
 use super::{overrides, references};
 use crate::profile::{ColumnProfile, TableProfile};
 use crate::snapshot::grow::estimate::Estimator;
+use crate::snapshot::grow::numbers::Numbers;
 use crate::snapshot::grow::phrase::{self, Phrases};
 use crate::snapshot::grow::scale::Scale;
 use crate::snapshot::grow::shape::{Common, Pick, Shape, nth};
@@ -316,7 +317,7 @@ async fn literals(client: &Client, draft: &Draft<'_>, column: &Column) -> Result
 }
 
 /// Where the most common values stand among the others.
-fn positions(profile: &ColumnProfile, numbers: Option<&units::Numbers>, seed: u64) -> Vec<f64> {
+fn positions(profile: &ColumnProfile, numbers: Option<&Numbers>, seed: u64) -> Vec<f64> {
     let anywhere = |nth: usize| (mix(seed, nth as u64) >> 11) as f64 / (1_u64 << 53) as f64;
     (0..profile.frequencies.len())
         .map(|nth| match (numbers, &profile.values, &profile.bounds) {
@@ -334,7 +335,7 @@ fn made_common(
     kind: &Kind,
     nth: usize,
     width: Option<u32>,
-    numbers: Option<&units::Numbers>,
+    numbers: Option<&Numbers>,
     position: f64,
     seed: u64,
 ) -> BytesMut {

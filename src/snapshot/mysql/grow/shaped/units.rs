@@ -5,51 +5,21 @@ use jiff::civil::{Date, DateTime};
 use super::super::kind::Kind;
 use super::super::maker::Maker;
 use crate::profile::ColumnProfile;
+use crate::snapshot::grow::numbers::Numbers;
 use crate::snapshot::grow::tuples::Tuples;
 
-/// The values of a profile as numbers.
-#[derive(Debug, Clone, PartialEq)]
-pub(super) struct Numbers {
-    /// The most common ones; empty if they are not all numbers.
-    pub(super) commons: Vec<i64>,
-    /// The bounds of the histogram, or else the lowest and the highest of the common ones; two at least.
-    pub(super) bounds: Vec<i64>,
+/// The values of a profile, if it has any that are numbers.
+pub(super) fn numbers(kind: &Kind, profile: &ColumnProfile) -> Option<Numbers> {
+    let all = |texts: &Option<Vec<String>>| -> Option<Vec<i64>> {
+        texts.iter().flatten().map(|text| number(kind, text)).collect()
+    };
+    Numbers::new(all(&profile.values).unwrap_or_default(), all(&profile.bounds).unwrap_or_default())
 }
 
-impl Numbers {
-    /// The values of a profile, if it has any that are numbers.
-    pub(super) fn read(kind: &Kind, profile: &ColumnProfile) -> Option<Self> {
-        let all = |texts: &Option<Vec<String>>| -> Option<Vec<i64>> {
-            texts.iter().flatten().map(|text| number(kind, text)).collect()
-        };
-        let commons = all(&profile.values).unwrap_or_default();
-        let mut bounds = all(&profile.bounds).unwrap_or_default();
-        if bounds.len() < 2 {
-            bounds = commons.iter().min().into_iter().chain(commons.iter().max()).copied().collect();
-        }
-        bounds.sort_unstable();
-        (bounds.len() >= 2).then_some(Self { commons, bounds })
-    }
-
-    /// Which share of the histogram is below a number.
-    pub(super) fn position(&self, number: i64) -> f64 {
-        let after = self.bounds.partition_point(|bound| *bound <= number);
-        let parts = (self.bounds.len() - 1) as f64;
-        let Some(before) = after.checked_sub(1) else { return 0.0 };
-        let Some(next) = self.bounds.get(after) else { return 1.0 };
-        let low = self.bounds[before];
-        (before as f64 + number.abs_diff(low) as f64 / next.abs_diff(low) as f64) / parts
-    }
-
-    /// As places in a list of keys, which is in their order; `None` if those are no numbers.
-    pub(super) fn within(&self, kind: &Kind, keys: &Tuples) -> Option<Self> {
-        let of = |at: usize| number(kind, std::str::from_utf8(keys.value(at, 0)?).ok()?);
-        let values: Vec<i64> = (0..keys.len()).map(of).collect::<Option<_>>()?;
-        let last = values.len().checked_sub(1).filter(|_| values.is_sorted())?;
-        let place = |number: &i64| i64::try_from(values.partition_point(|value| value < number).min(last)).ok();
-        let places = |numbers: &[i64]| numbers.iter().map(place).collect::<Option<Vec<i64>>>();
-        Some(Self { commons: places(&self.commons)?, bounds: places(&self.bounds)? })
-    }
+/// A list of keys as numbers; `None` if they are none.
+pub(super) fn keys(kind: &Kind, keys: &Tuples) -> Option<Vec<i64>> {
+    let of = |at: usize| number(kind, std::str::from_utf8(keys.value(at, 0)?).ok()?);
+    (0..keys.len()).map(of).collect()
 }
 
 /// Bounds for numbers of which nothing is known, with room for so many different ones.

@@ -13,8 +13,9 @@ use super::super::references;
 use super::super::source::Source;
 use super::super::table::Foreign;
 use super::super::tuples::Tuples;
-use super::units::{self, Numbers};
+use super::units;
 use super::{Pattern, Rare, Shaped, distinct, likely, positions, profile_of, seed_of, shape};
+use crate::snapshot::grow::numbers::Numbers;
 use crate::snapshot::grow::scale::Scale;
 
 /// Settles a foreign key: its rows refer to as many parents as in the profile, as unevenly, in the same order.
@@ -110,13 +111,7 @@ fn own_key(draft: &Draft<'_>, key: &Foreign) -> Option<Arc<Shaped>> {
 /// Numbers of a profile as places in the list of a parent's keys, which is in their order; `None` if they are no whole numbers.
 fn pointed(kind: &Kind, keys: &Tuples, part: Option<usize>, numbers: &Numbers) -> Option<Numbers> {
     let values: Vec<i64> = (0..keys.len()).map(|at| whole(kind, keys.value(at, part?)?)).collect::<Option<_>>()?;
-    if !values.is_sorted() {
-        return None;
-    }
-    let last = values.len().checked_sub(1)?;
-    let place = |number: &i64| i64::try_from(values.partition_point(|value| value < number).min(last)).ok();
-    let places = |numbers: &[i64]| numbers.iter().map(place).collect::<Option<Vec<i64>>>();
-    Some(Numbers { commons: places(&numbers.commons)?, bounds: places(&numbers.bounds)? })
+    numbers.places_in(&values)
 }
 
 /// A whole number from its binary form.

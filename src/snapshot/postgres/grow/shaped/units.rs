@@ -10,27 +10,7 @@ use super::super::name::shown;
 use super::super::overrides;
 use super::super::table::Column;
 use crate::profile::ColumnProfile;
-
-/// The values of a profile as numbers.
-#[derive(Debug, Clone, PartialEq)]
-pub(super) struct Numbers {
-    /// The most common ones; empty if they are not all numbers.
-    pub(super) commons: Vec<i64>,
-    /// The bounds of the histogram, or else the lowest and the highest of the common ones; two at least.
-    pub(super) bounds: Vec<i64>,
-}
-
-impl Numbers {
-    /// Which share of the histogram is below a number.
-    pub(super) fn position(&self, number: i64) -> f64 {
-        let after = self.bounds.partition_point(|bound| *bound <= number);
-        let parts = (self.bounds.len() - 1) as f64;
-        let Some(before) = after.checked_sub(1) else { return 0.0 };
-        let Some(next) = self.bounds.get(after) else { return 1.0 };
-        let low = self.bounds[before];
-        (before as f64 + number.abs_diff(low) as f64 / next.abs_diff(low) as f64) / parts
-    }
-}
+use crate::snapshot::grow::numbers::Numbers;
 
 /// The kind of a column; a `numeric` without digits in its declaration has as many after the point as its values have.
 pub(super) fn kind_of(kind: &Kind, profile: &ColumnProfile) -> Kind {
@@ -69,15 +49,12 @@ pub(super) async fn numbers(
             *list = row.get::<_, Vec<i64>>(0);
         }
     }
-    let [mut commons, mut bounds] = read;
-    if bounds.len() < 2 {
-        bounds = commons.iter().min().into_iter().chain(commons.iter().max()).copied().collect();
-    }
-    if commons.len() != profile.frequencies.len() {
-        commons.clear();
-    }
-    bounds.sort_unstable();
-    Ok((bounds.len() >= 2).then_some(Numbers { commons, bounds }))
+    let [commons, bounds] = read;
+    let numbers = Numbers::new(commons, bounds).map(|numbers| {
+        let all = numbers.commons.len() == profile.frequencies.len();
+        Numbers { commons: if all { numbers.commons } else { Vec::new() }, ..numbers }
+    });
+    Ok(numbers)
 }
 
 /// Bounds for numbers of which nothing is known, with room for so many different ones.
