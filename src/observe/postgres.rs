@@ -20,11 +20,15 @@ use std::time::{Duration, Instant};
 use tokio_postgres::{Config, Statement as Prepared};
 
 use super::{Listener, Observation};
-use crate::run::{Millis, Overhead, Removed, Statement};
+use crate::run::{Millis, Overhead, Removed, Statement, StatementStatus};
 use crate::server::session::Session;
 use ask::{Ask, AskError, Outside};
 use catalog::{Catalog, Statistics};
 use holds::{Hold, Pause};
+
+/// How long the tap may take to notice that a statement has ended, and a server that a backend crashed. Both do at once, unless the
+/// machine is busy.
+const NOTICED: Duration = Duration::from_secs(1);
 
 /// Watches a scratch server while migrations run on it.
 pub struct Observer {
@@ -60,6 +64,8 @@ struct Record {
     /// Columns of every table before this migration, by table name.
     columns: BTreeMap<String, BTreeSet<String>>,
     statements: Vec<Statement>,
+    /// How many were sent and are not on record yet.
+    running: u32,
     /// When the first statement began and the last ended.
     span: Option<(Instant, Instant)>,
     holds: Vec<Hold>,
@@ -146,6 +152,11 @@ impl Observer {
 
     /// Ends the migration and gives what was observed of it.
     pub async fn end_migration(&self) -> Result<Observation, ObserveError> {
+        self.catch_up().await;
+        let is_lost = self.record().statements.last().is_some_and(|last| last.status == StatementStatus::Lost);
+        if is_lost {
+            self.outlive().await?;
+        }
         let columns = self.columns().await?;
         let now = self.read_committed().await?;
         let mut record = self.record();
@@ -162,6 +173,26 @@ impl Observer {
             to.saturating_duration_since(from).saturating_sub(paused).into()
         });
         Ok(Observation { statements: std::mem::take(&mut record.statements), duration, blocking, removed })
+    }
+
+    /// Waits until everything that was sent is on record: an error is told to the client before the server stands still, so
+    /// that the migration can be over before its last statement was observed.
+    async fn catch_up(&self) {
+        let since = Instant::now();
+        while self.record().running > 0 && since.elapsed() < NOTICED {
+            tokio::time::sleep(NOTICED / 200).await;
+        }
+    }
+
+    /// Makes sure that a connection was lost alone: where its backend crashed, the server ends all others, but only once it
+    /// has noticed.
+    async fn outlive(&self) -> Result<(), ObserveError> {
+        let since = Instant::now();
+        while since.elapsed() < NOTICED {
+            self.control.client.simple_query("SELECT 1").await?;
+            tokio::time::sleep(NOTICED / 20).await;
+        }
+        Ok(())
     }
 
     /// What was observed so far of a migration that cannot be ended, since the server is gone.

@@ -114,6 +114,7 @@ impl Watch {
         let line = {
             let mut record = self.observer.record();
             record.earlier = Arc::clone(&record.committed);
+            record.running += u32::from(self.running.is_none());
             record.line.take()
         };
         (self.observer.listener)(Activity::Begun { sql: sql.clone() });
@@ -161,6 +162,7 @@ impl Watch {
         // Asking may itself have written to the log (a page of a catalog that was pruned): the next one starts here.
         let wal_end = self.observer.wal_end().await.ok();
         let mut record = self.observer.record();
+        record.running = record.running.saturating_sub(1);
         if let Some(wal_end) = wal_end {
             record.wal_end = wal_end;
         }
@@ -173,6 +175,7 @@ impl Watch {
     pub fn closed(&mut self, lost: bool) {
         let now = Instant::now();
         let open = std::mem::take(&mut self.open);
+        let was_running = self.running.is_some();
         match self.running.take() {
             Some(running) if lost => {
                 let log = running.sampler.stop();
@@ -188,6 +191,10 @@ impl Watch {
             }
             // A transaction that its client leaves open is rolled back.
             _ => self.observer.record().release(&open, |_| now),
+        }
+        if was_running {
+            let mut record = self.observer.record();
+            record.running = record.running.saturating_sub(1);
         }
     }
 

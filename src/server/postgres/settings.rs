@@ -8,8 +8,11 @@ use tokio_postgres::Client;
 use crate::server::ServerError;
 
 /// What is set unless the scenario says otherwise, so that two rehearsals of one migration cost the same: nothing
-/// starts by itself in the middle of a statement. Durability stays as the server has it by default: on.
-const STEADY: [(&str, &str); 3] = [("autovacuum", "off"), ("checkpoint_timeout", "1h"), ("max_wal_size", "8GB")];
+/// starts by itself in the middle of a statement, and a server of which a backend crashed is gone for good and does not
+/// come back with what is measured half done (PostgreSQL manual, 20.14 "Error Handling"). Durability stays as the server has it
+/// by default: on.
+const STEADY: [(&str, &str); 4] =
+    [("autovacuum", "off"), ("checkpoint_timeout", "1h"), ("max_wal_size", "8GB"), ("restart_after_crash", "off")];
 
 /// What filling may do without. All of them take effect on a reload (PostgreSQL manual, 19.5 "Write Ahead Log":
 /// "can only be set in the postgresql.conf file or on the server command line").
