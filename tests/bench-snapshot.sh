@@ -103,7 +103,7 @@ rows = $3" "$command")" "$2" --no-cache
 
 for kind in "${kinds[@]}"; do
     engine=${kind%-*} provider=${kind#*-}
-    rows=$(python3 -c "print(int({'postgres': 9_000_000}.get('$engine', 8_000_000) * $scale))")
+    rows=$(python3 -c "print(int({'postgres': 18_000_000}.get('$engine', 9_200_000) * $scale))")
     for size in large small; do
         dump=$work/$engine-$size.dump
         [[ $size == large ]] || rows=$((rows / 50))

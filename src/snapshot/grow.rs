@@ -20,6 +20,7 @@ pub(crate) mod shuffle;
 pub(crate) mod text;
 pub(crate) mod tried;
 pub(crate) mod tuples;
+pub(crate) mod within;
 
 use crate::profile::TableProfile;
 use crate::scenario::{ProfileWish, TableWish};
@@ -42,10 +43,11 @@ pub struct Grown {
     pub tables: Vec<(String, bool)>,
 }
 
-/// The wish for a table of a profile, under the name that finds it.
+/// The wish for a table of a profile, under the name that finds it: its rows, times the scale, and one at least, since others may
+/// refer to it.
 pub(crate) fn wish_after(how: &ProfileWish, table: &TableProfile, name: String) -> TableWish {
     #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "rows, times a positive scale")]
-    let rows = (table.rows.unwrap_or(0) as f64 * how.scale).round() as u64;
+    let rows = (table.rows.unwrap_or(0) as f64 * how.scale).round().max(1.0) as u64;
     TableWish { name, rows, columns: BTreeMap::new(), file: how.file.clone(), line: how.line }
 }
 

@@ -131,3 +131,75 @@ fn references_of_the_scenario_are_kept_like_those_of_the_schema() {
         assert!(error.contains("column parent: it has a foreign key"), "{error}");
     });
 }
+
+const CIRCLES: &str = "
+CREATE TABLE cities (id int AUTO_INCREMENT PRIMARY KEY, name varchar(20) NOT NULL);
+CREATE TABLE stores (id int AUTO_INCREMENT PRIMARY KEY, manager smallint unsigned NOT NULL UNIQUE, city int NOT NULL,
+  FOREIGN KEY (city) REFERENCES cities (id));
+CREATE TABLE staff (id smallint unsigned PRIMARY KEY, store int NOT NULL, city int NOT NULL,
+  FOREIGN KEY (store) REFERENCES stores (id), FOREIGN KEY (city) REFERENCES cities (id));
+ALTER TABLE stores ADD FOREIGN KEY (manager) REFERENCES staff (id);
+CREATE TABLE rentals (id bigint AUTO_INCREMENT PRIMARY KEY, staff smallint unsigned NOT NULL, store int NOT NULL,
+  FOREIGN KEY (staff) REFERENCES staff (id), FOREIGN KEY (store) REFERENCES stores (id));
+CREATE TABLE ping (id char(36) PRIMARY KEY, pong char(36) NOT NULL);
+CREATE TABLE pong (id char(36) PRIMARY KEY, ping char(36) NOT NULL, FOREIGN KEY (ping) REFERENCES ping (id));
+ALTER TABLE ping ADD FOREIGN KEY (pong) REFERENCES pong (id)";
+
+#[test]
+fn tables_that_need_each_other_grow_though_all_of_them_are_empty() {
+    on_each(async |lab| {
+        let place = lab.place;
+        let database = filled(lab, CIRCLES).await;
+        let tables = [("rentals", 5_000), ("stores", 40), ("staff", 200), ("cities", 30)];
+        let grown = grow(&database, tables.map(|(name, rows)| table(name, rows)).into(), 1).await;
+        grown.unwrap_or_else(|error| panic!("{place:?}: {error}"));
+        for (name, rows) in tables {
+            assert_eq!(database.count(name).await, rows, "{place:?}: {name}");
+        }
+        for orphans in [
+            "stores c LEFT JOIN staff p ON p.id = c.manager WHERE p.id IS NULL",
+            "staff c LEFT JOIN stores p ON p.id = c.store WHERE p.id IS NULL",
+            "rentals c LEFT JOIN staff p ON p.id = c.staff WHERE p.id IS NULL",
+        ] {
+            assert_eq!(database.count(orphans).await, 0, "{place:?}: {orphans}");
+        }
+        assert!(database.get::<u64>("SELECT count(DISTINCT store) FROM staff").await > 30, "{place:?}");
+        let error = grow(&database, vec![table("ping", 5), table("pong", 5)], 1).await.expect_err("random keys");
+        assert!(error.to_string().contains("ping, pong refer to each other and are all empty"), "{place:?}: {error}");
+    });
+}
+
+const TENANTS: &str = "
+CREATE TABLE tenants (id int PRIMARY KEY, name varchar(20) NOT NULL);
+CREATE TABLE customers (tenant int, id bigint, PRIMARY KEY (tenant, id), FOREIGN KEY (tenant) REFERENCES tenants (id));
+CREATE TABLE products (id bigint, tenant int, PRIMARY KEY (id, tenant), FOREIGN KEY (tenant) REFERENCES tenants (id));
+CREATE TABLE orders (tenant int, id bigint, customer bigint NOT NULL, referrer bigint, PRIMARY KEY (tenant, id),
+  FOREIGN KEY (tenant) REFERENCES tenants (id), FOREIGN KEY (tenant, customer) REFERENCES customers (tenant, id),
+  FOREIGN KEY (tenant, referrer) REFERENCES customers (tenant, id));
+CREATE TABLE `lines` (id bigint AUTO_INCREMENT PRIMARY KEY, tenant int NOT NULL, orders bigint NOT NULL, product bigint NOT NULL,
+  FOREIGN KEY (tenant) REFERENCES tenants (id), FOREIGN KEY (tenant, orders) REFERENCES orders (tenant, id),
+  FOREIGN KEY (product, tenant) REFERENCES products (id, tenant))";
+
+#[test]
+fn foreign_keys_that_share_a_tenant_fit_each_other() {
+    on_each(async |lab| {
+        let place = lab.place;
+        let database = filled(lab, TENANTS).await;
+        // Fewer customers and products than tenants: some tenants have none, and so no orders or no lines.
+        let tables = [("tenants", 60), ("customers", 40), ("products", 30), ("orders", 500), ("`lines`", 3_000)];
+        let grown = grow(&database, tables.map(|(name, rows)| table(name, rows)).into(), 1).await;
+        grown.unwrap_or_else(|error| panic!("{place:?}: {error}"));
+        for (name, rows) in tables {
+            assert_eq!(database.count(name).await, rows, "{place:?}: {name}");
+        }
+        for orphans in [
+            "orders c LEFT JOIN customers p ON p.tenant = c.tenant AND p.id = c.customer WHERE p.id IS NULL",
+            "orders c LEFT JOIN customers p ON p.tenant = c.tenant AND p.id = c.referrer WHERE p.id IS NULL",
+            "orders c LEFT JOIN tenants p ON p.id = c.tenant WHERE p.id IS NULL",
+            "`lines` c LEFT JOIN orders p ON p.tenant = c.tenant AND p.id = c.orders WHERE p.id IS NULL",
+            "`lines` c LEFT JOIN products p ON p.tenant = c.tenant AND p.id = c.product WHERE p.id IS NULL",
+        ] {
+            assert_eq!(database.count(orphans).await, 0, "{place:?}: {orphans}");
+        }
+    });
+}

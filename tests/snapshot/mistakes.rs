@@ -75,13 +75,10 @@ fn what_cannot_be_grown_is_refused_with_its_line_and_advice() {
 }
 
 #[test]
-fn tables_that_wait_for_each_others_first_row_are_named_together() {
+fn a_table_is_wished_for_once() {
     with_server(Place::Local, async |lab: &Lab| {
         let database = lab.database().await;
         database.run(SCHEMA).await;
-        let error = lab.prepare(&database, &[], vec![table("eggs", 5), table("chicken", 5)], 1).await;
-        let text = error.expect_err("neither can begin").to_string();
-        assert!(text.contains("shop.toml:7: table eggs: eggs, chicken refer to each other"), "{text}");
         let twice = lab.prepare(&database, &[], vec![table("held", 5), table("public.held", 6)], 1).await;
         let text = twice.expect_err("one table has two wishes").to_string();
         assert!(text.contains("named twice"), "{text}");

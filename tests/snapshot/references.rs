@@ -117,3 +117,78 @@ fn references_of_the_scenario_are_kept_like_those_of_the_schema() {
         assert!(error.contains("column parent: it has a foreign key"), "{error}");
     });
 }
+
+const CIRCLES: &str = "
+CREATE TABLE cities (id serial PRIMARY KEY, name text NOT NULL);
+CREATE TABLE stores (id serial PRIMARY KEY, manager smallint NOT NULL UNIQUE, city int NOT NULL REFERENCES cities);
+CREATE TABLE staff (id smallint PRIMARY KEY, store int NOT NULL REFERENCES stores, city int NOT NULL REFERENCES cities);
+ALTER TABLE stores ADD FOREIGN KEY (manager) REFERENCES staff DEFERRABLE INITIALLY DEFERRED;
+CREATE TABLE rentals (id bigserial PRIMARY KEY, staff int NOT NULL REFERENCES staff, store bigint NOT NULL REFERENCES stores);
+CREATE TABLE a (id int PRIMARY KEY, next int NOT NULL);
+CREATE TABLE b (id int PRIMARY KEY, next int NOT NULL REFERENCES a);
+CREATE TABLE c (id int PRIMARY KEY, next int NOT NULL REFERENCES b);
+ALTER TABLE a ADD FOREIGN KEY (next) REFERENCES c DEFERRABLE;
+CREATE TABLE ping (id uuid PRIMARY KEY, pong uuid NOT NULL);
+CREATE TABLE pong (id uuid PRIMARY KEY, ping uuid NOT NULL REFERENCES ping);
+ALTER TABLE ping ADD FOREIGN KEY (pong) REFERENCES pong DEFERRABLE;
+";
+
+#[test]
+fn tables_that_need_each_other_grow_though_all_of_them_are_empty() {
+    with_server(Place::Local, async |lab: &Lab| {
+        let database = lab.database().await;
+        database.run(CIRCLES).await;
+        let tables =
+            [("rentals", 5_000), ("stores", 40), ("staff", 200), ("cities", 30), ("a", 300), ("b", 200), ("c", 100)];
+        let wishes = tables.iter().map(|(name, rows)| table(name, *rows)).collect();
+        lab.prepare(&database, &[], wishes, 1).await.expect("all of them grow");
+        assert_eq!(orphans(&database).await, "");
+        for (name, rows) in tables {
+            assert_eq!(u64::try_from(database.count(name).await), Ok(rows), "{name}");
+        }
+        assert!(database.get::<i64>("SELECT count(DISTINCT store) FROM staff").await > 30);
+        assert!(database.get::<i64>("SELECT count(DISTINCT next) FROM a").await > 60);
+        let wishes = vec![table("ping", 5), table("pong", 5)];
+        let error = lab.prepare(&database, &[], wishes, 1).await.expect_err("random keys are not known beforehand");
+        assert!(error.to_string().contains("ping, pong refer to each other and are all empty"), "{error}");
+    });
+}
+
+const TENANTS: &str = "
+CREATE TABLE tenants (id int PRIMARY KEY, name text NOT NULL);
+CREATE TABLE customers (tenant int REFERENCES tenants, id bigint, PRIMARY KEY (tenant, id));
+CREATE TABLE products (id bigint, tenant int REFERENCES tenants, PRIMARY KEY (id, tenant));
+CREATE TABLE orders (tenant int REFERENCES tenants, id bigint, customer bigint NOT NULL, referrer bigint, PRIMARY KEY (tenant, id),
+    FOREIGN KEY (tenant, customer) REFERENCES customers, FOREIGN KEY (tenant, referrer) REFERENCES customers);
+CREATE TABLE lines (id bigserial PRIMARY KEY, tenant int NOT NULL REFERENCES tenants, orders bigint NOT NULL, product bigint NOT NULL,
+    FOREIGN KEY (tenant, orders) REFERENCES orders, FOREIGN KEY (product, tenant) REFERENCES products (id, tenant));
+";
+
+#[test]
+fn foreign_keys_that_share_a_tenant_fit_each_other() {
+    with_server(Place::Local, async |lab: &Lab| {
+        let database = lab.database().await;
+        database.run(TENANTS).await;
+        // Fewer customers and products than tenants: some tenants have none, and so no orders or no lines.
+        let tables = [("tenants", 60), ("customers", 40), ("products", 30), ("orders", 500), ("lines", 3_000)];
+        let wishes = tables.iter().map(|(name, rows)| table(name, *rows)).collect();
+        let prepared = lab.prepare(&database, &[], wishes, 1).await.expect("all of them grow");
+        assert_eq!(orphans(&database).await, "");
+        for (name, rows) in tables {
+            assert_eq!(u64::try_from(database.count(name).await), Ok(rows), "{name}");
+        }
+        assert_eq!(prepared.notes.iter().filter(|note| note.contains("NULL")).count(), 0, "{:?}", prepared.notes);
+        let tenants = "(SELECT DISTINCT tenant FROM orders INTERSECT SELECT tenant FROM products) t";
+        let lines = "(SELECT DISTINCT tenant FROM lines) t";
+        assert_eq!(database.count(lines).await, database.count(tenants).await);
+        let few = lab.database().await;
+        few.run(TENANTS).await;
+        few.run(
+            "INSERT INTO tenants VALUES (1, 'a'), (2, 'b'); INSERT INTO customers VALUES (1, 1);
+                 INSERT INTO orders VALUES (1, 1, 1); INSERT INTO products VALUES (1, 2)",
+        )
+        .await;
+        let error = lab.prepare(&few, &[], vec![table("lines", 5)], 1).await.expect_err("no tenant has both");
+        assert!(error.to_string().contains("shares a column with another key, and no keys of both"), "{error}");
+    });
+}

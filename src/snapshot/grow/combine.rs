@@ -43,6 +43,16 @@ impl Combinations {
         Self { draws, sizes, total, stride, offset, taken: Arc::new(taken), next: 0 }
     }
 
+    /// Whether a draw is one of them.
+    pub(crate) fn has(&self, draw: usize) -> bool {
+        self.draws.contains(&draw)
+    }
+
+    /// The same of draws that have other keys than before.
+    pub(crate) fn again(self, all: &[Draw], rng: &mut ChaCha8Rng) -> Self {
+        Self { taken: Arc::clone(&self.taken), ..Self::new(self.draws, all, HashSet::new(), rng) }
+    }
+
     /// How many combinations there are that no row has; one with too many to count says so many at least.
     pub(crate) fn free(&self) -> u64 {
         self.total.saturating_sub(self.taken.len() as u64)
@@ -106,7 +116,7 @@ mod tests {
     fn draw(size: u8) -> Draw {
         let mut keys = Tuples::new(1);
         (0..size).for_each(|key| keys.push(Some(&[key])));
-        Draw { keys, used: usize::from(size), null_with: None, weights: Weights::default() }
+        Draw { keys, used: usize::from(size), null_with: None, weights: Weights::default(), within: None }
     }
 
     #[test]

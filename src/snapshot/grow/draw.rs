@@ -3,7 +3,9 @@
 use rand::RngExt;
 use rand::rngs::ChaCha8Rng;
 
+use super::combine::Combinations;
 use super::tuples::Tuples;
+use super::within::Within;
 use crate::scenario::Distribution;
 
 /// What a counter counts.
@@ -25,6 +27,8 @@ pub(crate) struct Draw {
     pub(crate) null_with: Option<usize>,
     /// How often each of those that are used comes.
     pub(crate) weights: Weights,
+    /// Which of them go with a key of another draw, if not all do.
+    pub(crate) within: Option<Within>,
 }
 
 impl Draw {
@@ -41,6 +45,25 @@ impl Draw {
     }
 }
 
+/// Draws the keys of a row, and says in which lap through the combinations it is. `keys` has a place for every draw.
+pub(crate) fn draw(
+    draws: &[Draw],
+    combinations: Option<&mut Combinations>,
+    keys: &mut [usize],
+    rng: &mut ChaCha8Rng,
+) -> u64 {
+    for (key, draw) in keys.iter_mut().zip(draws).filter(|(_, draw)| draw.within.is_none()) {
+        *key = draw.pick(rng);
+    }
+    let lap = combinations.map_or(0, |combinations| combinations.draw(draws, keys));
+    for (at, draw) in draws.iter().enumerate() {
+        if let Some(within) = &draw.within {
+            keys[at] = within.pick(keys[within.of], rng);
+        }
+    }
+    lap
+}
+
 /// How often each of some things comes: running totals of their weights, empty where all come equally often.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Weights(Vec<f64>);
@@ -52,6 +75,11 @@ impl Weights {
             None | Some(Distribution::Even) => Self::default(),
             Some(Distribution::Zipf) => Self::new((1..=count).map(|rank| 1.0 / rank as f64)),
         }
+    }
+
+    /// Leaves so many of the things.
+    pub(crate) fn cut(&mut self, count: usize) {
+        self.0.truncate(count);
     }
 
     fn new(weights: impl Iterator<Item = f64>) -> Self {
@@ -136,7 +164,7 @@ mod tests {
     fn fewer_keys_are_spread_over_all() {
         let mut keys = Tuples::new(1);
         (0..10_u8).for_each(|key| keys.push(Some(&[key])));
-        let draw = Draw { keys, used: 3, null_with: None, weights: Weights::default() };
+        let draw = Draw { keys, used: 3, null_with: None, weights: Weights::default(), within: None };
         assert_eq!([0, 1, 2].map(|nth| draw.key(nth)), [0, 3, 6]);
     }
 }

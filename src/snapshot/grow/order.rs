@@ -13,29 +13,61 @@ pub(crate) struct Node {
     pub(crate) parents: Vec<(u32, bool)>,
 }
 
-/// The places of the nodes in the order in which they are to be grown.
-///
-/// # Errors
-/// The places of tables that refer to each other and have neither rows nor NULLs to begin with.
-pub(crate) fn order(nodes: &[Node]) -> Result<Vec<usize>, Vec<usize>> {
+/// A table's turn to be grown.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Turn {
+    /// Its place among the nodes.
+    pub(crate) at: usize,
+    /// The places of tables that it refers to and that have no rows yet, though neither of the two can do without: their keys
+    /// must be known before they are there.
+    pub(crate) promised: Vec<usize>,
+}
+
+/// The order in which the nodes are to be grown.
+pub(crate) fn order(nodes: &[Node]) -> Vec<Turn> {
     let places: BTreeMap<u32, usize> = nodes.iter().enumerate().map(|(at, node)| (node.oid, at)).collect();
-    let mut done: Vec<usize> = Vec::new();
-    while done.len() < nodes.len() {
-        let waits = |at: &usize, strictly: bool| {
-            nodes[*at].parents.iter().any(|(parent, nullable)| {
-                places.get(parent).is_some_and(|parent| {
-                    // A table that has rows, on either side of the reference, can begin with those.
-                    let can_do_without = *nullable || nodes[*parent].has_rows || nodes[*at].has_rows;
-                    parent != at && !done.contains(parent) && (strictly || !can_do_without)
-                })
-            })
+    let mut turns: Vec<Turn> = Vec::new();
+    let mut left: Vec<usize> = (0..nodes.len()).collect();
+    while !left.is_empty() {
+        let waits_for = |at: usize, strictly: bool| -> Vec<usize> {
+            let parents = nodes[at].parents.iter().filter_map(|(parent, nullable)| {
+                let parent = *places.get(parent)?;
+                // A table that has rows, on either side of the reference, can begin with those.
+                let can_do_without = *nullable || nodes[parent].has_rows || nodes[at].has_rows;
+                (parent != at && left.contains(&parent) && (strictly || !can_do_without)).then_some(parent)
+            });
+            let mut parents: Vec<usize> = parents.collect();
+            parents.sort_unstable();
+            parents.dedup();
+            parents
         };
-        let left: Vec<usize> = (0..nodes.len()).filter(|at| !done.contains(at)).collect();
-        let next = left.iter().find(|at| !waits(at, true)).or_else(|| left.iter().find(|at| !waits(at, false)));
-        let Some(next) = next.copied() else { return Err(left) };
-        done.push(next);
+        let waits_for_none = |strictly| left.iter().copied().find(|at| waits_for(*at, strictly).is_empty());
+        let turn = if let Some(at) = waits_for_none(true).or_else(|| waits_for_none(false)) {
+            Turn { at, promised: Vec::new() }
+        } else {
+            let circle = left.iter().copied().filter(|at| is_in_circle(*at, |at| waits_for(at, false)));
+            let at = circle.min_by_key(|at| waits_for(*at, false).len()).unwrap_or(left[0]);
+            Turn { at, promised: waits_for(at, false) }
+        };
+        left.retain(|at| *at != turn.at);
+        turns.push(turn);
     }
-    Ok(done)
+    turns
+}
+
+/// Whether a way leads from a node back to itself.
+fn is_in_circle(start: usize, next: impl Fn(usize) -> Vec<usize>) -> bool {
+    let (mut seen, mut open) = (Vec::new(), next(start));
+    while let Some(at) = open.pop() {
+        if at == start {
+            return true;
+        }
+        if !seen.contains(&at) {
+            seen.push(at);
+            open.extend(next(at));
+        }
+    }
+    false
 }
 
 #[cfg(test)]
@@ -46,6 +78,10 @@ mod tests {
         Node { oid, has_rows, parents: parents.to_vec() }
     }
 
+    fn places(nodes: &[Node]) -> Vec<usize> {
+        order(nodes).iter().map(|turn| turn.at).collect()
+    }
+
     #[test]
     fn parents_grow_first_and_the_rest_keeps_the_users_order() {
         let nodes = [
@@ -54,19 +90,34 @@ mod tests {
             node(2, false, &[(1, false), (7, false)]),
             node(1, true, &[]),
         ];
-        assert_eq!(order(&nodes), Ok(vec![1, 3, 2, 0]));
+        assert_eq!(places(&nodes), [1, 3, 2, 0]);
     }
 
     #[test]
     fn a_table_that_refers_to_itself_waits_for_nobody() {
-        assert_eq!(order(&[node(1, false, &[(1, false)])]), Ok(vec![0]));
+        assert_eq!(places(&[node(1, false, &[(1, false)])]), [0]);
     }
 
     #[test]
     fn a_circle_begins_where_it_can() {
         let circle = |nullable, has_rows| [node(1, false, &[(2, false)]), node(2, has_rows, &[(1, nullable)])];
-        assert_eq!(order(&circle(true, false)), Ok(vec![1, 0]));
-        assert_eq!(order(&circle(false, true)), Ok(vec![0, 1]));
-        assert_eq!(order(&circle(false, false)), Err(vec![0, 1]));
+        assert_eq!(places(&circle(true, false)), [1, 0]);
+        assert_eq!(places(&circle(false, true)), [0, 1]);
+    }
+
+    #[test]
+    fn a_circle_that_nothing_opens_begins_with_promised_keys() {
+        // What refers to the circle waits for it, and what a table of the circle refers to beside it grows before.
+        let nodes = [
+            node(1, false, &[(3, false)]),
+            node(2, false, &[(3, false), (4, false), (5, false)]),
+            node(3, false, &[(2, false)]),
+            node(4, false, &[]),
+            node(5, false, &[(5, false), (2, true)]),
+        ];
+        let turn = |at: usize, promised: &[usize]| Turn { at, promised: promised.to_vec() };
+        assert_eq!(order(&nodes), [turn(3, &[]), turn(4, &[]), turn(1, &[2]), turn(2, &[]), turn(0, &[])]);
+        let three = [node(1, false, &[(2, false)]), node(2, false, &[(3, false)]), node(3, false, &[(1, false)])];
+        assert_eq!(order(&three), [turn(0, &[1]), turn(2, &[]), turn(1, &[])]);
     }
 }

@@ -20,10 +20,12 @@ mod maker;
 mod name;
 mod overrides;
 mod plan;
+mod promised;
 mod references;
 mod rows;
 mod sample;
 mod shaped;
+mod shared;
 mod source;
 mod table;
 mod trial;
@@ -45,10 +47,11 @@ use crate::profile::{Profile, TableProfile};
 use crate::scenario::{ProfileWish, TableWish};
 use crate::server::DATABASE;
 use crate::snapshot::Listen;
-use crate::snapshot::grow::order::{self, Node};
+use crate::snapshot::grow::order::{self, Node, Turn};
 use crate::snapshot::grow::{Grown, wish_after};
 use crate::sql::mysql::name::quote;
 use name::{Relation, Unclear};
+use plan::Plan;
 use shaped::Pattern;
 use table::Table;
 
@@ -105,17 +108,24 @@ async fn grow_all(
         }
         tasks.push(task);
     }
-    for at in order_of(&tasks)? {
-        let task = &tasks[at];
-        let mut rng = generator(seed, &task.table);
-        let pattern = task.profile.map(|profile| Pattern { profile, seed: rng.random() });
-        let (table, wish, place) = (&task.table, &task.wish, &task.place);
-        let mut plan = plan::plan(conn, table, wish, place, task.add, pattern.as_ref(), rng).await?;
+    let turns = order_of(&tasks);
+    for (nth, turn) in turns.iter().enumerate() {
+        promised::give(conn, &mut tasks, &turns[nth..], seed).await?;
+        let task = &tasks[turn.at];
+        let mut plan = planned(conn, task, seed).await?;
         grown.notes.append(&mut plan.notes);
-        load::load(conn, table, wish, place, plan, listen).await?;
-        grown.tables.push((table.relation.name.clone(), task.profile.is_some()));
+        load::load(conn, &task.table, &task.wish, &task.place, plan, listen).await?;
+        grown.tables.push((task.table.relation.name.clone(), task.profile.is_some()));
     }
+    promised::check(conn, &tasks, &turns).await?;
     Ok(grown)
+}
+
+/// Plans the rows of a table.
+async fn planned(conn: &mut Conn, task: &Task<'_>, seed: u64) -> Result<Plan, GrowError> {
+    let mut rng = generator(seed, &task.table);
+    let pattern = task.profile.map(|profile| Pattern { profile, seed: rng.random() });
+    plan::plan(conn, &task.table, &task.wish, &task.place, task.add, pattern.as_ref(), rng).await
 }
 
 /// The wishes of the scenario, each with what the profile knows of its table, and for every other table of the profile that had
@@ -223,7 +233,7 @@ fn find<'a>(wish: &TableWish, relations: &'a [Relation], place: &Place) -> Resul
     }
 }
 
-fn order_of(tasks: &[Task<'_>]) -> Result<Vec<usize>, GrowError> {
+fn order_of(tasks: &[Task<'_>]) -> Vec<Turn> {
     let nullable = |table: &Table, names: &[String]| {
         names.iter().any(|name| table.position(name).is_some_and(|at| !table.columns[at].not_null))
     };
@@ -232,10 +242,7 @@ fn order_of(tasks: &[Task<'_>]) -> Result<Vec<usize>, GrowError> {
         has_rows: task.table.rows > 0,
         parents: task.table.foreign.iter().map(|key| (key.parent, nullable(&task.table, &key.columns))).collect(),
     };
-    order::order(&tasks.iter().map(node).collect::<Vec<_>>()).map_err(|stuck| GrowError::Cycle {
-        place: tasks[stuck[0]].place.clone(),
-        tables: stuck.iter().map(|at| tasks[*at].place.table.to_string()).collect(),
-    })
+    order::order(&tasks.iter().map(node).collect::<Vec<_>>())
 }
 
 /// A generator of its own for each table, so that one wish more or less does not change the rows of another, and for each

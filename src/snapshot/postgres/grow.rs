@@ -17,10 +17,12 @@ mod maker;
 mod name;
 mod overrides;
 mod plan;
+mod promised;
 mod references;
 mod rows;
 mod sample;
 mod shaped;
+mod shared;
 mod source;
 mod table;
 mod trial;
@@ -43,9 +45,10 @@ pub(crate) use trial::trial;
 use crate::profile::{Profile, TableProfile};
 use crate::scenario::{ProfileWish, TableWish};
 use crate::snapshot::Listen;
-use crate::snapshot::grow::order::{self, Node};
+use crate::snapshot::grow::order::{self, Node, Turn};
 use crate::snapshot::grow::{Grown, wish_after};
 use name::{Relation, Unclear};
+use plan::Plan;
 use table::Table;
 
 /// A table that gets rows, and why.
@@ -90,17 +93,24 @@ pub async fn grow(
             tasks.push(task);
         }
     }
-    for at in order_of(&tasks)? {
-        let task = &tasks[at];
-        let mut rng = generator(seed, &task.table);
-        let pattern =
-            task.profile.map(|profile| Pattern { profile, rows: profile.rows.unwrap_or(0), seed: rng.random() });
-        let mut plan = plan::plan(client, &task.table, task.wish, &task.place, task.add, pattern.as_ref(), rng).await?;
+    let turns = order_of(&tasks);
+    for (nth, turn) in turns.iter().enumerate() {
+        promised::give(client, &mut tasks, &turns[nth..], seed).await?;
+        let task = &tasks[turn.at];
+        let mut plan = planned(client, task, seed).await?;
         grown.notes.append(&mut plan.notes);
         load::load(config, client, &task.table, task.wish, &task.place, plan, listen).await?;
         grown.tables.push((task.table.relation.sql(), task.profile.is_some()));
     }
+    promised::check(client, &tasks, &turns).await?;
     Ok(grown)
+}
+
+/// Plans the rows of a table.
+async fn planned(client: &Client, task: &Task<'_>, seed: u64) -> Result<Plan, GrowError> {
+    let mut rng = generator(seed, &task.table);
+    let pattern = task.profile.map(|profile| Pattern { profile, rows: profile.rows.unwrap_or(0), seed: rng.random() });
+    plan::plan(client, &task.table, task.wish, &task.place, task.add, pattern.as_ref(), rng).await
 }
 
 /// The wishes of the scenario, and for every other table of a profile that had rows one more.
@@ -223,7 +233,7 @@ fn shares(counts: &[u64], add: u64) -> Vec<u64> {
     shares
 }
 
-fn order_of(tasks: &[Task<'_>]) -> Result<Vec<usize>, GrowError> {
+fn order_of(tasks: &[Task<'_>]) -> Vec<Turn> {
     let nullable = |table: &Table, names: &[String]| {
         names.iter().any(|name| table.position(name).is_some_and(|at| !table.columns[at].not_null))
     };
@@ -232,10 +242,7 @@ fn order_of(tasks: &[Task<'_>]) -> Result<Vec<usize>, GrowError> {
         has_rows: task.table.rows > 0,
         parents: task.table.foreign.iter().map(|key| (key.parent, nullable(&task.table, &key.columns))).collect(),
     };
-    order::order(&tasks.iter().map(node).collect::<Vec<_>>()).map_err(|stuck| GrowError::Cycle {
-        place: tasks[stuck[0]].place.clone(),
-        tables: stuck.iter().map(|at| tasks[*at].place.table.to_string()).collect(),
-    })
+    order::order(&tasks.iter().map(node).collect::<Vec<_>>())
 }
 
 /// A generator of its own for each table, so that one wish more or less does not change the rows of another, and for each

@@ -137,7 +137,7 @@ fn draw(draft: &mut Draft<'_>, rows: &Tuples, places: &[usize], part: usize) -> 
         (0..rows.width()).for_each(|column| keys.push_raw(rows.raw(*row, column)));
     }
     let used = keys.len();
-    draft.world.draws.push(Draw { keys, used, null_with: None, weights: Weights::default() });
+    draft.world.draws.push(Draw { keys, used, null_with: None, weights: Weights::default(), within: None });
     Source::Drawn { draw: draft.world.draws.len() - 1, part }
 }
 

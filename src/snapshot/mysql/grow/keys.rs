@@ -222,6 +222,7 @@ mod tests {
             parent_shown: "parent".into(),
             parent_columns: vec!["id".into()],
             cut: 1.0,
+            promised: None,
         });
         let uniques = keys.iter().map(|columns| Unique {
             name: "key".into(),

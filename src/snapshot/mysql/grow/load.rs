@@ -20,7 +20,7 @@ use tokio::sync::{Mutex, mpsc};
 use super::ask;
 use super::error::{GrowError, Place};
 use super::plan::{Filled, Plan};
-use super::table::Table;
+use super::table::{Foreign, Table};
 use super::{field, indexes, rows, triggers};
 use crate::scenario::TableWish;
 use crate::snapshot::grow::blocks::cores;
@@ -178,20 +178,7 @@ async fn check_given_references(
 ) -> Result<(), GrowError> {
     for key in &table.foreign {
         let given = |name: &String| wish.columns.get(name).is_some_and(|c| c.values.is_some() || c.range.is_some());
-        if !key.columns.iter().any(given) {
-            continue;
-        }
-        let pairs = key.columns.iter().zip(&key.parent_columns);
-        let equal: Vec<String> = pairs.map(|(own, parent)| format!("p.{} = c.{}", quote(parent), quote(own))).collect();
-        let whole: Vec<String> = key.columns.iter().map(|own| format!("c.{} IS NOT NULL", quote(own))).collect();
-        let sql = format!(
-            "SELECT EXISTS (SELECT 1 FROM {} AS c WHERE {} AND NOT EXISTS (SELECT 1 FROM {} AS p WHERE {}))",
-            table.relation.sql(),
-            whole.join(" AND "),
-            key.parent_sql,
-            equal.join(" AND "),
-        );
-        if ask::number(conn, &format!("whether {} holds", key.name), &sql).await? != Some(0) {
+        if key.columns.iter().any(given) && is_dangling(conn, table, key).await? {
             return Err(GrowError::Dangling {
                 place: place.clone(),
                 key: key.name.clone(),
@@ -200,4 +187,19 @@ async fn check_given_references(
         }
     }
     Ok(())
+}
+
+/// Whether a row of a table refers to one that is not there.
+pub(crate) async fn is_dangling(conn: &mut Conn, table: &Table, key: &Foreign) -> Result<bool, GrowError> {
+    let pairs = key.columns.iter().zip(&key.parent_columns);
+    let equal: Vec<String> = pairs.map(|(own, parent)| format!("p.{} = c.{}", quote(parent), quote(own))).collect();
+    let whole: Vec<String> = key.columns.iter().map(|own| format!("c.{} IS NOT NULL", quote(own))).collect();
+    let sql = format!(
+        "SELECT EXISTS (SELECT 1 FROM {} AS c WHERE {} AND NOT EXISTS (SELECT 1 FROM {} AS p WHERE {}))",
+        table.relation.sql(),
+        whole.join(" AND "),
+        key.parent_sql,
+        equal.join(" AND "),
+    );
+    Ok(ask::number(conn, &format!("whether {} holds", key.name), &sql).await? != Some(0))
 }

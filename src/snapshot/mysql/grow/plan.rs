@@ -54,6 +54,8 @@ pub(crate) struct Draft<'a> {
     pub(crate) sample_at: Vec<Option<usize>>,
     /// For each column of the table: its source, once it is settled.
     pub(crate) sources: Vec<Option<Source>>,
+    /// Foreign keys that hold, by their place in the table, because of what their columns are drawn from.
+    pub(crate) held: Vec<usize>,
     pub(crate) combinations: Option<Combinations>,
     pub(crate) rng: ChaCha8Rng,
     /// What a reader of the figures should know.
@@ -114,6 +116,7 @@ async fn draft<'a>(
         world: World { sample, ..World::default() },
         sample_at: (0..table.columns.len()).map(|at| has_rows.then_some(at)).collect(),
         sources: vec![None; table.columns.len()],
+        held: Vec::new(),
         combinations: None,
         rng,
         notes: Vec::new(),

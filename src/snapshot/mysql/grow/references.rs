@@ -2,8 +2,8 @@
 //!
 //! Sampled references are kept, with their skew, as long as they reach a fair part of the parents. Where the parent has
 //! far more rows than the sample refers to (because it was grown as well), they are drawn evenly from all of its keys.
-//! Limit: foreign keys that share a column (a tenant, say) are never drawn anew, since all of them must fit one another; their
-//! rows keep to the parents that the existing rows have.
+//! Limit: foreign keys that share a column (a tenant, say) are not drawn anew where there are rows, since all of them must fit one
+//! another; new rows keep to the parents that the existing rows have.
 
 use std::collections::HashSet;
 
@@ -12,8 +12,10 @@ use super::error::GrowError;
 use super::keys::{Combined, Keeping};
 use super::kind::Kind;
 use super::plan::Draft;
+use super::promised;
+use super::shared;
 use super::source::Source;
-use super::table::Foreign;
+use super::table::{Foreign, Table};
 use crate::scenario::ColumnWish;
 use crate::snapshot::grow::combine::{Combinations, hash};
 use crate::snapshot::grow::draw::{Draw, Over, Weights};
@@ -28,32 +30,59 @@ pub(crate) async fn settle(draft: &mut Draft<'_>, keeping: &Keeping) -> Result<(
     if let Some(combined) = &keeping.combined {
         combine(draft, combined).await?;
     }
-    for at in 0..draft.table.foreign.len() {
+    let combined = keeping.combined.iter().flat_map(|combined| &combined.foreign);
+    let mut held: Vec<usize> = combined.copied().collect();
+    for at in in_order(&draft.table.foreign) {
         let key = draft.table.foreign[at].clone();
         let columns = positions(draft, &key);
         let settled = columns.iter().filter(|column| draft.sources[**column].is_some()).count();
-        if is_given(draft, &columns) || settled == columns.len() {
+        if is_given(draft, &columns) || held.contains(&at) {
+            continue;
+        }
+        // After a profile: its values are keys of the parent.
+        if columns.iter().all(|column| matches!(draft.sources[*column], Some(Source::Shaped(_)))) {
+            held.push(at);
             continue;
         }
         if columns.iter().all(|column| draft.sample_at[*column].is_some()) {
             if settled == 0 && should_redraw(draft, &key, &columns).await? {
                 redraw(draft, &key, &columns).await?;
+                held.push(at);
             }
         } else {
-            fill_empty(draft, &key, &columns, settled).await?;
+            fill_empty(draft, &key, &columns, keeping).await?;
+            held.push(at);
         }
     }
+    draft.held = held;
     Ok(())
+}
+
+/// The places of foreign keys in the order in which they are settled: of those that share columns, one of more columns first, since
+/// its parent's keys mostly hold for the other as well.
+fn in_order(keys: &[Foreign]) -> Vec<usize> {
+    let mut left: Vec<usize> = (0..keys.len()).collect();
+    let mut order = Vec::new();
+    while !left.is_empty() {
+        let waits = |at: usize| {
+            let (own, shares) =
+                (&keys[at].columns, |other: &Foreign| other.columns.iter().any(|c| keys[at].columns.contains(c)));
+            left.iter().any(|other| keys[*other].columns.len() > own.len() && shares(&keys[*other]))
+        };
+        let next = left.iter().position(|at| !waits(*at)).unwrap_or(0);
+        order.push(left.remove(next));
+    }
+    order
 }
 
 /// Checks that each foreign key's columns come from one place: one row of the sample, or one key of a parent.
 pub(crate) fn check(draft: &Draft<'_>) -> Result<(), GrowError> {
-    for key in &draft.table.foreign {
+    for (at, key) in draft.table.foreign.iter().enumerate() {
         let origin = |at: &usize| match draft.sources[*at] {
             Some(Source::Drawn { draw, .. }) => Some(draw),
             _ => None,
         };
-        if is_own(draft, key) {
+        if is_own(draft, key) || draft.held.contains(&at) {
             continue;
         }
         let columns = positions(draft, key);
@@ -71,17 +100,23 @@ fn is_given(draft: &Draft<'_>, columns: &[usize]) -> bool {
     columns.iter().any(given)
 }
 
+/// The other foreign keys that have columns of this one.
+pub(crate) fn sharing<'a>(table: &'a Table, key: &Foreign) -> impl Iterator<Item = &'a Foreign> {
+    let has = |other: &&Foreign| other.columns.iter().any(|column| key.columns.contains(column));
+    table.foreign.iter().filter(|other| other.name != key.name).filter(has)
+}
+
 pub(crate) fn positions(draft: &Draft<'_>, key: &Foreign) -> Vec<usize> {
     key.columns.iter().filter_map(|name| draft.table.position(name)).collect()
 }
 
-fn tangled(draft: &Draft<'_>, key: &Foreign) -> GrowError {
+pub(crate) fn tangled(draft: &Draft<'_>, key: &Foreign) -> GrowError {
     GrowError::Key {
         place: draft.place.clone(),
         key: key.name.clone(),
         why: format!(
-            "({}) shares a column with another key, and both cannot be drawn at once; put a few rows into the restored \
-             dump, whose references are then followed",
+            "({}) shares a column with another key, and no keys of both parents fit each other; put a few rows into \
+             the restored dump, whose references are then followed",
             key.columns.join(", ")
         ),
     }
@@ -97,8 +132,7 @@ async fn should_redraw(draft: &mut Draft<'_>, key: &Foreign, columns: &[usize]) 
     if columns.iter().any(|at| draft.wish_of(*at).is_some_and(is_redrawn)) {
         return Ok(true);
     }
-    let shares = |other: &&Foreign| other.name != key.name && other.columns.iter().any(|c| key.columns.contains(c));
-    if key.parent == draft.table.relation.number || draft.table.foreign.iter().any(|other| shares(&other)) {
+    if key.parent == draft.table.relation.number || sharing(draft.table, key).next().is_some() {
         return Ok(false);
     }
     let sample = &draft.world.sample;
@@ -122,7 +156,12 @@ async fn redraw(draft: &mut Draft<'_>, key: &Foreign, columns: &[usize]) -> Resu
 }
 
 /// Settles a foreign key of a table without rows.
-async fn fill_empty(draft: &mut Draft<'_>, key: &Foreign, columns: &[usize], settled: usize) -> Result<(), GrowError> {
+async fn fill_empty(
+    draft: &mut Draft<'_>,
+    key: &Foreign,
+    columns: &[usize],
+    keeping: &Keeping,
+) -> Result<(), GrowError> {
     let nullable = columns.iter().find(|at| !draft.table.columns[**at].not_null && draft.sources[**at].is_none());
     if key.parent == draft.table.relation.number {
         // Settled by [`settle_own`], so that nothing else settles it before.
@@ -131,7 +170,10 @@ async fn fill_empty(draft: &mut Draft<'_>, key: &Foreign, columns: &[usize], set
         }
         return Ok(());
     }
-    if settled > 0 {
+    if columns.iter().any(|at| draft.sources[*at].is_some()) {
+        if shared::settle(draft, key, columns, keeping).await? {
+            return Ok(());
+        }
         // A single NULL in it frees a row from a foreign key (MATCH SIMPLE, the default).
         let nullable = *nullable.ok_or_else(|| tangled(draft, key))?;
         leave_null(draft, key, nullable, "shares a column with another key");
@@ -216,7 +258,7 @@ fn draw(draft: &mut Draft<'_>, keys: Tuples, columns: &[usize], null_with: Optio
     let draw = draft.world.draws.len();
     let distribution = columns.iter().find_map(|at| draft.wish_of(*at)?.distribution);
     let weights = Weights::of(distribution, used);
-    draft.world.draws.push(Draw { keys, used, null_with, weights });
+    draft.world.draws.push(Draw { keys, used, null_with, weights, within: None });
     for (part, at) in columns.iter().enumerate() {
         draft.sources[*at] = Some(Source::Drawn { draw, part });
     }
@@ -224,6 +266,9 @@ fn draw(draft: &mut Draft<'_>, keys: Tuples, columns: &[usize], null_with: Optio
 
 /// A parent's keys.
 pub(crate) async fn parent_keys(draft: &mut Draft<'_>, key: &Foreign) -> Result<Tuples, GrowError> {
+    if let Some(promised) = &key.promised {
+        return Ok(promised::tuples(promised));
+    }
     let names: Vec<String> = key.parent_columns.iter().map(|name| quote(name)).collect();
     let whole = names.iter().map(|name| format!("{name} IS NOT NULL"));
     let query = format!(

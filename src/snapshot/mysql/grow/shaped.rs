@@ -121,6 +121,7 @@ pub(crate) async fn settle(draft: &mut Draft<'_>, keeping: &Keeping, pattern: &P
     for key in draft.table.foreign.clone() {
         if let [at] = references::positions(draft, &key).as_slice()
             && open(draft, *at)
+            && references::sharing(draft.table, &key).all(|other| other.parent == draft.table.relation.number)
         {
             reference(draft, &key, *at, pattern).await?;
         }

@@ -1,6 +1,7 @@
 //! What the catalogs say of a table that shall grow: columns, unique keys, foreign keys, checks.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use mysql_async::{Conn, Row};
 
@@ -64,6 +65,8 @@ pub(crate) struct Foreign {
     pub(crate) parent_columns: Vec<String>,
     /// While growing is tried: how many times as many rows the parent shall have as it has; 1 otherwise.
     pub(crate) cut: f64,
+    /// The keys that the parent will have, where it is not there yet and rows must refer to it nevertheless; in order.
+    pub(crate) promised: Option<Arc<[i64]>>,
 }
 
 /// A CHECK constraint.
@@ -251,6 +254,7 @@ fn foreign_keys(rows: &[Row], all: &[Relation]) -> Vec<Foreign> {
                 parent_shown: parent.shown(),
                 parent_columns: Vec::new(),
                 cut: 1.0,
+                promised: None,
             });
         }
         let Some(key) = keys.last_mut() else { continue };

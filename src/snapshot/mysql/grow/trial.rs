@@ -1,16 +1,15 @@
 //! Growing tried with a few rows of each table: everything that cannot be made, told at once.
 //!
 //! Plans are made for all the rows that are wished for, so that a key without room is found; then up to [`TRIED`] of them are
-//! loaded. Limit: tables that wait for each other's first row end the trial, since none of them can be tried.
+//! loaded.
 
 use std::collections::BTreeMap;
 
 use mysql_async::{Conn, Opts};
 
-use rand::RngExt;
-
-use super::shaped::Pattern;
-use super::{GrowError, Task, generator, load, name, order_of, overrides, plan, prepare, task, with_profile};
+use super::{
+    GrowError, Task, generator, load, name, order_of, overrides, planned, prepare, promised, task, with_profile,
+};
 use crate::profile::Profile;
 use crate::scenario::{ColumnWish, ProfileWish, TableWish};
 use crate::server::DATABASE;
@@ -60,21 +59,20 @@ async fn try_all(
             Ok(Some(task)) => tasks.push(task),
         }
     }
-    let order = match order_of(&tasks) {
-        Ok(order) => order,
-        Err(error) => {
-            problems.push(error);
-            return Ok(problems);
-        }
-    };
+    let turns = order_of(&tasks);
     let mut cut = BTreeMap::new();
     let mut failed = Vec::new();
-    for at in order {
-        let task = &mut tasks[at];
+    for (nth, turn) in turns.iter().enumerate() {
+        let promised = promised::give(conn, &mut tasks, &turns[nth..], seed).await;
+        let task = &mut tasks[turn.at];
         for key in &mut task.table.foreign {
             key.cut = cut.get(&key.parent).copied().unwrap_or(1.0);
         }
-        match one(conn, task, seed).await {
+        let tried = match promised {
+            Ok(()) => one(conn, task, seed).await,
+            Err(error) => Err(vec![error]),
+        };
+        match tried {
             Ok(grown_by) => _ = cut.insert(task.table.relation.number, grown_by),
             Err(found) => {
                 failed.push(task.table.relation.shown());
@@ -96,7 +94,7 @@ fn of_the_scenario(error: GrowError) -> Result<GrowError, GrowError> {
 
 /// Tries one table, and gives how many times as many rows it shall have as it has now.
 async fn one(conn: &mut Conn, task: &Task<'_>, seed: u64) -> Result<f64, Vec<GrowError>> {
-    let Task { table, wish, place, add, profile } = task;
+    let Task { table, wish, place, add, .. } = task;
     let mut problems = overrides::problems(table, wish, place);
     let mut rng = generator(seed, table);
     for column in &table.columns {
@@ -108,10 +106,7 @@ async fn one(conn: &mut Conn, task: &Task<'_>, seed: u64) -> Result<f64, Vec<Gro
     if !problems.is_empty() {
         return Err(problems);
     }
-    let mut rng = generator(seed, table);
-    let pattern = profile.map(|profile| Pattern { profile, seed: rng.random() });
-    let planned = plan::plan(conn, table, wish, place, *add, pattern.as_ref(), rng).await;
-    let mut plan = planned.map_err(|error| vec![error])?;
+    let mut plan = planned(conn, task, seed).await.map_err(|error| vec![error])?;
     plan.rows = plan.rows.min(TRIED).min(plan.combinations.as_ref().map_or(TRIED, Combinations::free));
     let made = table.rows + plan.rows;
     load::load(conn, table, wish, place, plan, &|_| ()).await.map_err(|error| vec![error])?;

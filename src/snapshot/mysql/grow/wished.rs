@@ -48,6 +48,7 @@ pub(crate) async fn add_references(
             parent_shown: parent.shown(),
             parent_columns: vec![parent_column.clone()],
             cut: 1.0,
+            promised: None,
         });
     }
     Ok(())

@@ -120,7 +120,7 @@ pub enum GrowError {
     },
     /// Tables that wait for each other's first row.
     #[error(
-        "{place}: {} refer to each other and are all empty, so none of them can have a first row; put a few rows into the restored dump",
+        "{place}: {} refer to each other and are all empty, and which keys they will have cannot be told beforehand (only of numbers that count on it can); put a few rows into the restored dump",
         tables.join(", ")
     )]
     Cycle {

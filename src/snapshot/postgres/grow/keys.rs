@@ -227,6 +227,7 @@ mod tests {
             parent_sql: "parent".into(),
             parent_columns: vec!["id".into()],
             cut: 1.0,
+            promised: None,
         });
         let uniques = keys.iter().map(|(columns, predicate)| Unique {
             name: "key".into(),

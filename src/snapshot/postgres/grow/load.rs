@@ -14,7 +14,7 @@ use tokio_postgres::{Client, Config, Transaction};
 use super::error::{GrowError, Place};
 use super::name::quote;
 use super::plan::Plan;
-use super::table::Table;
+use super::table::{Foreign, Table};
 use super::{freeze, indexes, rows};
 use crate::scenario::TableWish;
 use crate::snapshot::grow::blocks::cores;
@@ -144,21 +144,7 @@ async fn check_given_references(
 ) -> Result<(), GrowError> {
     for key in &table.foreign {
         let given = |name: &String| wish.columns.get(name).is_some_and(|c| c.values.is_some() || c.range.is_some());
-        if !key.columns.iter().any(given) {
-            continue;
-        }
-        let pairs = key.columns.iter().zip(&key.parent_columns);
-        let equal: Vec<String> = pairs.map(|(own, parent)| format!("p.{} = c.{}", quote(parent), quote(own))).collect();
-        let whole: Vec<String> = key.columns.iter().map(|own| format!("c.{} IS NOT NULL", quote(own))).collect();
-        let sql = format!(
-            "SELECT EXISTS (SELECT FROM {} AS c WHERE {} AND NOT EXISTS (SELECT FROM {} AS p WHERE {}))",
-            table.read_sql(),
-            whole.join(" AND "),
-            key.parent_sql,
-            equal.join(" AND "),
-        );
-        let failed = GrowError::reading(&format!("whether {} holds", key.name));
-        if client.query_one(&sql, &[]).await.map_err(failed)?.get(0) {
+        if key.columns.iter().any(given) && is_dangling(client, table, key).await? {
             return Err(GrowError::Dangling {
                 place: place.clone(),
                 key: key.name.clone(),
@@ -167,4 +153,20 @@ async fn check_given_references(
         }
     }
     Ok(())
+}
+
+/// Whether a row of a table refers to one that is not there.
+pub(crate) async fn is_dangling(client: &Client, table: &Table, key: &Foreign) -> Result<bool, GrowError> {
+    let pairs = key.columns.iter().zip(&key.parent_columns);
+    let equal: Vec<String> = pairs.map(|(own, parent)| format!("p.{} = c.{}", quote(parent), quote(own))).collect();
+    let whole: Vec<String> = key.columns.iter().map(|own| format!("c.{} IS NOT NULL", quote(own))).collect();
+    let sql = format!(
+        "SELECT EXISTS (SELECT FROM {} AS c WHERE {} AND NOT EXISTS (SELECT FROM {} AS p WHERE {}))",
+        table.read_sql(),
+        whole.join(" AND "),
+        key.parent_sql,
+        equal.join(" AND "),
+    );
+    let failed = GrowError::reading(&format!("whether {} holds", key.name));
+    Ok(client.query_one(&sql, &[]).await.map_err(failed)?.get(0))
 }

@@ -9,6 +9,7 @@ use super::source::Drawn;
 use super::tuples::{NULL, put_end, put_head};
 use crate::snapshot::grow::blocks::{self, Block, Out};
 use crate::snapshot::grow::combine::Combinations;
+use crate::snapshot::grow::draw;
 
 /// Hands out the rows chunk by chunk, each with the rows made so far, until all are made or `take` says stop with `false`.
 pub(crate) fn make(mut plan: Plan, cores: usize, mut take: impl FnMut(Bytes, u64) -> bool) {
@@ -102,12 +103,7 @@ impl<'a> Worker<'a> {
     /// Draws the keys that a row has.
     fn draw(&mut self, rng: &mut ChaCha8Rng) {
         let draws = &self.plan.world.draws;
-        for (key, draw) in self.drawn.keys.iter_mut().zip(draws) {
-            *key = draw.pick(rng);
-        }
-        if let Some(combinations) = &mut self.combinations {
-            self.drawn.lap = combinations.draw(draws, &mut self.drawn.keys);
-        }
+        self.drawn.lap = draw::draw(draws, self.combinations.as_mut(), &mut self.drawn.keys, rng);
     }
 }
 

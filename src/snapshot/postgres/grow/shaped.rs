@@ -75,6 +75,16 @@ impl Shaped {
         self.put_pick(self.shape.pick(row), out);
     }
 
+    /// The whole number that a row has, if it has one and no other row the same.
+    pub(crate) fn number(&self, row: u64) -> Option<i64> {
+        match (&self.rare, self.shape.pick(row)) {
+            (Rare::Numbers(Kind::Int2 | Kind::Int4 | Kind::Int8, scale), Pick::Rare(rank)) => {
+                Some(scale.number(rank, self.shape.rare()))
+            }
+            _ => None,
+        }
+    }
+
     fn put_pick(&self, pick: Pick, out: &mut BytesMut) {
         let rank = match pick {
             Pick::Null => return out.put_slice(&NULL),
@@ -149,7 +159,9 @@ pub(crate) async fn settle(draft: &mut Draft<'_>, keeping: &Keeping, pattern: &P
     }
     for key in draft.table.foreign.clone() {
         let columns = references::positions(draft, &key);
-        if columns.iter().all(|at| open(draft, *at)) {
+        if columns.iter().all(|at| open(draft, *at))
+            && references::sharing(draft.table, &key).all(|other| other.parent == draft.table.relation.oid)
+        {
             reference::settle(draft, &key, &columns, pattern).await?;
         }
     }

@@ -1,5 +1,7 @@
 //! What the catalogs say of a table that shall grow: columns, unique keys, foreign keys, checks.
 
+use std::sync::Arc;
+
 use tokio_postgres::{Client, Row};
 
 use super::GrowError;
@@ -62,6 +64,8 @@ pub(crate) struct Foreign {
     pub(crate) parent_columns: Vec<String>,
     /// While growing is tried: how many times as many rows the parent shall have as it has; 1 otherwise.
     pub(crate) cut: f64,
+    /// The keys that the parent will have, where it is not there yet and rows must refer to it nevertheless; in order.
+    pub(crate) promised: Option<Arc<[i64]>>,
 }
 
 /// A CHECK constraint, of the table or of a domain that a column has.
@@ -156,6 +160,7 @@ fn foreign_key(row: &Row) -> Foreign {
         parent_sql: row.get(3),
         parent_columns: row.get(4),
         cut: 1.0,
+        promised: None,
     }
 }
 

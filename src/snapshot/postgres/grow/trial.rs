@@ -1,15 +1,15 @@
 //! Growing tried with a few rows of each table: everything that cannot be made, told at once.
 //!
 //! Plans are made for all the rows that are wished for, so that a key without room is found; then up to [`TRIED`] of them are
-//! loaded. Limit: tables that wait for each other's first row end the trial, since none of them can be tried.
+//! loaded.
 
 use std::collections::BTreeMap;
 
-use rand::RngExt;
 use tokio_postgres::{Client, Config};
 
-use super::shaped::Pattern;
-use super::{GrowError, Task, Wished, generator, load, name, order_of, overrides, plan, tasks_of, with_profile};
+use super::{
+    GrowError, Task, Wished, generator, load, name, order_of, overrides, planned, promised, tasks_of, with_profile,
+};
 use crate::profile::Profile;
 use crate::scenario::{ColumnWish, ProfileWish, TableWish};
 use crate::snapshot::grow::TRIED;
@@ -48,22 +48,21 @@ pub(crate) async fn trial(
             }
         }
     }
-    let order = match order_of(&tasks) {
-        Ok(order) => order,
-        Err(error) => {
-            problems.push(error);
-            return Ok(problems);
-        }
-    };
+    let turns = order_of(&tasks);
     let mut cut = BTreeMap::new();
     let mut failed = Vec::new();
-    for at in order {
-        let task = &mut tasks[at];
+    for (nth, turn) in turns.iter().enumerate() {
+        let promised = promised::give(client, &mut tasks, &turns[nth..], seed).await;
+        let task = &mut tasks[turn.at];
         for key in &mut task.table.foreign {
             key.cut = cut.get(&key.parent).copied().unwrap_or(1.0);
         }
         let (oid, name) = (task.table.relation.oid, task.table.relation.sql());
-        match one(config, client, task, seed).await {
+        let tried = match promised {
+            Ok(()) => one(config, client, task, seed).await,
+            Err(error) => Err(vec![error]),
+        };
+        match tried {
             Ok(grown_by) => _ = cut.insert(oid, grown_by),
             Err(found) => {
                 failed.push(name);
@@ -97,10 +96,7 @@ async fn one(config: &Config, client: &mut Client, task: &Task<'_>, seed: u64) -
     if !problems.is_empty() {
         return Err(problems);
     }
-    let mut rng = generator(seed, table);
-    let pattern = task.profile.map(|profile| Pattern { profile, rows: profile.rows.unwrap_or(0), seed: rng.random() });
-    let planned = plan::plan(client, table, wish, place, task.add, pattern.as_ref(), rng).await;
-    let mut plan = planned.map_err(|error| vec![error])?;
+    let mut plan = planned(client, task, seed).await.map_err(|error| vec![error])?;
     plan.rows = plan.rows.min(TRIED).min(plan.combinations.as_ref().map_or(TRIED, Combinations::free));
     let made = table.rows + plan.rows;
     load::load(config, client, table, wish, place, plan, &|_| ()).await.map_err(|error| vec![error])?;

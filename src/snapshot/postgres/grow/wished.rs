@@ -54,6 +54,7 @@ pub(crate) async fn add_references(
             parent_sql: format!("{only}{}", parent.sql()),
             parent_columns: vec![parent_column.clone()],
             cut: 1.0,
+            promised: None,
         });
     }
     Ok(())
