@@ -14,3 +14,4 @@ mod protocol;
 mod rig;
 mod scale;
 mod snapshots;
+mod witness;

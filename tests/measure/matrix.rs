@@ -1,20 +1,18 @@
 //! Walks `fixtures/measured` on every version, and compares each statement with what is known of it.
 //!
-//! Where locks are read at a standstill they are also compared, pair by pair, with what a session of the test itself
-//! reads from `pg_locks` while the transaction is still open.
+//! Each is also compared with what sessions of the test itself see before and after it.
 
-use std::collections::HashMap;
 use std::fmt::Write as _;
 use std::time::Instant;
 
-use rehearsal::run::{How, Statement};
+use rehearsal::run::Statement;
 use rehearsal::scenario::ProviderWish;
 use rehearsal::server::session::Session;
-use tokio_postgres::SimpleQueryMessage;
 
 use crate::facts;
 use crate::fixture::{self, Case, Step};
 use crate::rig::{Rig, VERSIONS, figure, server, test};
+use crate::witness::{self, ASIDE, Look, Witness};
 
 #[test]
 fn what_is_known_of_statements_is_observed_on_15() {
@@ -30,17 +28,6 @@ fn what_is_known_of_statements_is_observed_on_17() {
 fn what_is_known_of_statements_is_observed_on_18() {
     walk(VERSIONS[2]);
 }
-
-/// A lock as `pg_locks` has it.
-#[derive(Debug, Clone)]
-struct Held {
-    relation: u32,
-    name: String,
-    mode: String,
-}
-
-/// Begins a question of the test itself among the tool's statements.
-const ASIDE: &str = "/* aside */";
 
 fn walk((version, provider): (u32, ProviderWish)) {
     test(async {
@@ -61,24 +48,27 @@ fn walk((version, provider): (u32, ProviderWish)) {
             let database = format!("case_{number}");
             clone(&admin, &database).await;
             let rig = Rig::prepared(&server, &database, &case.prepare).await;
-            let locks = run(&rig, case).await;
+            let looks = run(&rig, case).await;
             let observation = rig.end().await;
             let statements: Vec<&Statement> =
                 observation.statements.iter().filter(|statement| !statement.sql.starts_with(ASIDE)).collect();
             assert_eq!(statements.len(), case.steps.len(), "{}: every statement is on record", case.name);
-            for ((step, statement), (before, after)) in case.steps.iter().zip(statements).zip(&locks) {
+            for ((step, statement), looks) in case.steps.iter().zip(statements).zip(looks.windows(2)) {
                 count += 1;
                 differs(&mut wrong, &case.name, &step.sql, &step.expected(version), &facts::lines(statement));
-                if let (Some(before), Some(after)) = (before, after) {
+                if let [Some(before), Some(after)] = looks {
                     compared += 1;
-                    agree(&mut wrong, case, step, statement, before, after);
+                    let differences = witness::compare(statement, before, after);
+                    if !differences.is_empty() {
+                        let _ = write!(wrong, "\n{}: {}\n{differences}", case.name, step.sql);
+                    }
                 }
             }
             let blocked = facts::blocking(&observation.blocking);
             differs(&mut wrong, &case.name, "blocked", &case.blocked(version), &blocked);
         }
         figure(&format!(
-            "PostgreSQL {version}: {} cases, {count} statements, {compared} lock sets compared with pg_locks, {:.1} s",
+            "PostgreSQL {version}: {} cases, {count} statements, {compared} of them compared with pg_locks and the catalogs, {:.1} s",
             cases.len(),
             began.elapsed().as_secs_f64()
         ));
@@ -99,73 +89,19 @@ async fn clone(admin: &Session, database: &str) {
     admin.client.batch_execute(&clone).await.expect("a clone");
 }
 
-/// Sends the statements, and reads the locks before and after each that leaves a transaction open.
-async fn run(rig: &Rig, case: &Case) -> Vec<(Option<Vec<Held>>, Option<Vec<Held>>)> {
-    let (tool, beside) = (rig.tapped().await, rig.beside().await);
-    let pid = pid_of_the_tool(&beside).await;
-    let mut locks = Vec::new();
-    let mut before = Some(Vec::new());
-    for step in &case.steps {
+/// Sends the statements, and looks before the first and after each, but for the time between two transactions.
+async fn run(rig: &Rig, case: &Case) -> Vec<Option<Look>> {
+    let tool = rig.tapped().await;
+    let witness = Witness::new(rig.beside().await, &tool).await;
+    let mut looks = vec![witness.look().await];
+    for (index, step) in case.steps.iter().enumerate() {
         // What it says is on record.
         let _ = tool.client.simple_query(&step.sql).await;
-        let after = match state(&beside, pid).await.as_str() {
-            "idle in transaction" => Some(locks_of(&beside, &tool, pid).await),
-            _ => None,
-        };
-        locks.push((before.take(), after.clone()));
-        before = Some(after.unwrap_or_default());
+        let is_between = |step: &Step| ["BEGIN;", "COMMIT;", "ROLLBACK;"].contains(&step.sql.as_str());
+        let between_two = step.sql != "BEGIN;" && is_between(step) && case.steps.get(index + 1).is_none_or(is_between);
+        looks.push(if between_two { None } else { witness.look().await });
     }
-    locks
-}
-
-async fn pid_of_the_tool(beside: &Session) -> i32 {
-    let others = "SELECT pid FROM pg_stat_activity WHERE datname = current_database() AND backend_type = 'client backend' \
-                  AND application_name <> 'rehearsal'";
-    beside.client.query_one(others, &[]).await.expect("one session of the tool").get(0)
-}
-
-async fn state(beside: &Session, pid: i32) -> String {
-    let state = "SELECT state FROM pg_stat_activity WHERE pid = $1";
-    beside.client.query_one(state, &[&pid]).await.expect("the tool's session").get(0)
-}
-
-/// The locks of a backend, by name: the one that it sees itself, which nobody else may know yet, or else the one that
-/// others still see. What came and went within a transaction has none, and is left out.
-async fn locks_of(beside: &Session, tool: &Session, pid: i32) -> Vec<Held> {
-    let locks = "SELECT relation, mode FROM pg_locks WHERE pid = $1 AND locktype = 'relation' AND granted \
-                 AND relation >= 16384 AND database = (SELECT oid FROM pg_database WHERE datname = current_database())";
-    let locks = beside.client.query(locks, &[&pid]).await.expect("pg_locks");
-    let mut names = names(beside).await;
-    names.extend(self::names(tool).await);
-    let held = |relation: u32, mode| Some(Held { relation, name: names.get(&relation)?.clone(), mode });
-    locks.iter().filter_map(|row| held(row.get(0), row.get(1))).collect()
-}
-
-async fn names(session: &Session) -> HashMap<u32, String> {
-    let names = format!(
-        "{ASIDE} SELECT c.oid, quote_ident(n.nspname) || '.' || quote_ident(c.relname) FROM pg_class c \
-         JOIN pg_namespace n ON n.oid = c.relnamespace"
-    );
-    let messages = session.client.simple_query(&names).await.expect("names");
-    let rows = messages.iter().filter_map(|message| match message {
-        SimpleQueryMessage::Row(row) => Some((row.get(0)?.parse().ok()?, row.get(1)?.to_owned())),
-        _ => None,
-    });
-    rows.collect()
-}
-
-/// The statement's locks are those that were there after it and not before.
-fn agree(wrong: &mut String, case: &Case, step: &Step, statement: &Statement, before: &[Held], after: &[Held]) {
-    let locks = statement.locks.as_deref().unwrap_or_default();
-    assert!(locks.iter().all(|lock| lock.how == How::Exact), "{}: {} is at a standstill", case.name, step.sql);
-    let recorded = facts::pairs(locks);
-    let new = |lock: &&Held| !before.iter().any(|other| (other.relation, &other.mode) == (lock.relation, &lock.mode));
-    let mut fresh: Vec<(String, String)> =
-        after.iter().filter(new).map(|lock| (lock.name.clone(), lock.mode.clone())).collect();
-    fresh.sort();
-    if fresh != recorded {
-        let _ = writeln!(wrong, "\n{}: {}\n  in pg_locks: {fresh:?}\n  recorded:    {recorded:?}", case.name, step.sql);
-    }
+    looks
 }
 
 fn differs(wrong: &mut String, case: &str, what: &str, expected: &[String], found: &[String]) {
