@@ -3,6 +3,7 @@
 //! Everything that can be found wrong without a server is found before one is started. Cancelling drops the stage
 //! that is running; the server is then stopped all the same, and what was measured until then stays in the record.
 
+mod baseline;
 mod disk;
 pub mod event;
 mod migrate;
@@ -17,6 +18,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::migration::command::Target;
 use crate::migration::files::{self, FilesError, MigrationFile};
+use crate::migration::history::baseline::BaselineError;
 use crate::migration::plan::{self, Plan, PlanError};
 use crate::observe::ObserveError;
 use crate::observe::probe::ProbeError;
@@ -88,6 +90,9 @@ pub enum RehearseError {
         /// Why.
         source: std::io::Error,
     },
+    /// Which of the files the data has.
+    #[error(transparent)]
+    Baseline(#[from] BaselineError),
     /// A file of queries.
     #[error(transparent)]
     Queries(#[from] LoadError),
@@ -154,7 +159,7 @@ pub fn work(scenario: &Scenario) -> Result<Work, RehearseError> {
             let pending = files.into_iter().map(|file| {
                 let read = |source| RehearseError::Read { path: file.path.clone(), source };
                 let text = std::fs::read_to_string(&file.path).map_err(read)?;
-                let plan = plan::plan(&text, file.transaction.unwrap_or(*transaction), &scenario.server)
+                let plan = plan::plan(&text, file.transaction.unwrap_or(*transaction), file.layout, &scenario.server)
                     .map_err(|source| RehearseError::Plan { path: file.path.clone(), source })?;
                 Ok(Pending { file, plan })
             });
@@ -182,16 +187,16 @@ pub async fn rehearse(
     let sets = query_sets(scenario)?;
     crate::snapshot::profile(scenario.engine, &scenario.snapshot)?;
     let server = Box::pin(ready::server(scenario, options, events, cancel)).await?;
-    let result = while_running(&server, Box::pin(stages(scenario, events, &server, &work, sets, cancel))).await;
+    let result = while_running(&server, Box::pin(stages(scenario, events, &server, work, sets, cancel))).await;
     let result = explain_loss(result, &server).await;
-    let touched = if options.keep && result.is_ok() {
+    let (work, touched) = if options.keep && result.is_ok() {
         events.send(Event::Kept(keep(server)));
         result?
     } else {
         let stopped = stop(server, events).await;
-        let touched = result?;
+        let applied = result?;
         stopped?;
-        touched
+        applied
     };
     if options.second_pass {
         second_pass::run(scenario, options, events, &work, &touched, cancel).await?;
@@ -280,19 +285,21 @@ fn keep(server: Server) -> String {
     told
 }
 
+/// Applies what is pending; gives that, and what each migration touched.
 async fn stages(
     scenario: &Scenario,
     events: &Events,
     server: &Server,
-    work: &Work,
+    work: Work,
     sets: Sets,
     cancel: &CancellationToken,
-) -> Result<Vec<Touched>, RehearseError> {
+) -> Result<(Work, Vec<Touched>), RehearseError> {
     let began = Instant::now();
     events.send(Event::Begun(Stage::Migrations));
-    let touched = migrate::migrate(scenario, events, server, work, sets, cancel).await?;
+    let work = until_cancelled(cancel, baseline::pending(scenario, events, server, work)).await?;
+    let touched = migrate::migrate(scenario, events, server, &work, sets, cancel).await?;
     events.send(Event::Ended(Stage::Migrations, began.elapsed()));
-    Ok(touched)
+    Ok((work, touched))
 }
 
 /// Where the tool under the tap connects.

@@ -188,7 +188,10 @@ fn from_here(path: &Path) -> PathBuf {
 
 fn pending(scenario: &Scenario, count: usize) -> String {
     let after = scenario.migrations.applied_through.as_deref();
-    let after = after.map(|version| format!(" after {version}")).unwrap_or_default();
+    // Data that is restored may have a history table, which only a run reads.
+    let or_fewer =
+        if scenario.snapshot.restore.is_empty() { "" } else { " (less what a history table in the data lists)" };
+    let after = after.map_or_else(|| or_fewer.to_owned(), |version| format!(" after {version}"));
     let mode = match &scenario.migrations.tool {
         Tool::Sql { .. } if scenario.engine != Engine::Postgres => "sent as they are written",
         Tool::Sql { transaction: TransactionMode::File, .. } => "a transaction for each file",

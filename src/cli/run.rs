@@ -9,6 +9,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::progress::Progress;
 use super::{ExitStatus, Printer, RunArguments};
+use crate::migration::history::baseline::BaselineError;
 use crate::query::QueryError;
 use crate::rehearse::event::Events;
 use crate::rehearse::{Options, RehearseError, rehearse};
@@ -175,10 +176,12 @@ pub(super) fn status_of(error: &RehearseError) -> ExitStatus {
         | RehearseError::Queries(_)
         | RehearseError::Query(QueryError::OldFailsBefore(..))
         | RehearseError::NothingToPrepare(_)
+        | RehearseError::Baseline(BaselineError::Several { .. })
         | RehearseError::Store(StoreError::Limit(_)) => ExitStatus::Usage,
         RehearseError::Snapshot(error) if error.is_the_scenarios() => ExitStatus::Usage,
         RehearseError::Server(error) if error.is_usage() => ExitStatus::Usage,
         RehearseError::Query(_)
+        | RehearseError::Baseline(_)
         | RehearseError::Server(_)
         | RehearseError::ServerGone { .. }
         | RehearseError::DiskFull { .. }

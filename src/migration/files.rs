@@ -5,7 +5,7 @@
 //! `20240101120000_x/migration.sql` (Prisma). Ways back (`*.down.sql`, `down.sql`, `U1__x.sql`) are left out.
 //!
 //! Which repeatable files (`R__`) have changed since the snapshot is not known, so all of them are pending, always. What a
-//! tool keeps in tables of its own (checksums, files applied out of order) is not looked at.
+//! tool keeps in tables of its own is [`super::history`]'s.
 
 mod companion;
 mod folder;
@@ -16,6 +16,7 @@ use std::path::{Path, PathBuf};
 
 use thiserror::Error;
 
+use super::plan::Strict;
 use super::version::{Name, Version, read, read_version};
 use crate::scenario::TransactionMode;
 use folder::{Found, Order};
@@ -32,6 +33,8 @@ pub struct MigrationFile {
     /// What a file beside it says about its transaction: diesel's `metadata.toml` (`run_in_transaction`), Flyway's
     /// `x.sql.conf` (`executeInTransaction`). It goes before the scenario's mode; a comment in the file goes before both.
     pub transaction: Option<TransactionMode>,
+    /// The tool that keeps files so, if it leaves no statement of them out of its transaction.
+    pub layout: Option<Strict>,
 }
 
 /// Why the pending files could not be told.

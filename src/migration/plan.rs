@@ -3,7 +3,7 @@
 //! On PostgreSQL, the mode comes from the scenario, unless a comment before the first statement says otherwise
 //! (`-- rehearsal: no-transaction`, or `-- rehearsal: transaction=file|statement|none`). Two things take precedence over
 //! both: a file that begins or ends transactions itself is sent as it is written, and a statement that the server
-//! refuses in a transaction is never put into one. On MySQL and MariaDB every file is sent as it is written, in autocommit and
+//! refuses in a transaction is never put into one, but for files of tools that do put it there ([`Strict`]). On MySQL and MariaDB every file is sent as it is written, in autocommit and
 //! in one session, since no transaction there holds a change of the schema.
 //!
 //! Only statements are sent. Commands of the client that change nothing (`\echo` and `\restrict` of psql, `warnings` of mysql)
@@ -14,6 +14,7 @@ mod comments;
 mod metas;
 mod mysql;
 mod postgres;
+mod strict;
 
 use thiserror::Error;
 
@@ -22,6 +23,7 @@ use crate::sql::Statement;
 use crate::sql::mysql::modes::Modes;
 use crate::sql::mysql::scanner::ScanError as MysqlScanError;
 use crate::sql::postgres::scanner::ScanError;
+pub use strict::Strict;
 
 /// How a file is sent.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -121,8 +123,9 @@ pub enum PlanError {
     },
 }
 
-/// Plans how the file with the text `sql` is sent to a server like this.
-pub fn plan(sql: &str, mode: TransactionMode, server: &ServerWish) -> Result<Plan, PlanError> {
+/// Plans how the file with the text `sql` is sent to a server like this. `layout` is the tool that its place in the folder
+/// belongs to, if that tool leaves no statement out of the file's transaction.
+pub fn plan(sql: &str, mode: TransactionMode, layout: Option<Strict>, server: &ServerWish) -> Result<Plan, PlanError> {
     let engine = server.engine;
     let script = match engine {
         Engine::Postgres => crate::sql::postgres::script(sql)?,
@@ -144,7 +147,10 @@ pub fn plan(sql: &str, mode: TransactionMode, server: &ServerWish) -> Result<Pla
         return Ok(Plan { groups: Vec::new(), notes });
     }
     let groups = match engine {
-        Engine::Postgres => postgres::groups(statements, comments.mode.unwrap_or(mode), &mut notes)?,
+        Engine::Postgres => {
+            let strict = if comments.is_own { None } else { comments.strict.or(layout) };
+            postgres::groups(statements, comments.mode.unwrap_or(mode), strict, &mut notes)?
+        }
         Engine::Mysql | Engine::Mariadb => mysql::groups(statements, &mut notes)?,
     };
     Ok(Plan { groups, notes })

@@ -35,7 +35,7 @@ fn check_shows_what_would_be_done() {
       server      PostgreSQL, local
       snapshot    staging.sql (133 bytes), orders to 5,000,000 rows
       queries     1 old, 1 new
-      migrations  3 pending, a transaction for each file
+      migrations  3 pending (less what a history table in the data lists), a transaction for each file
         001_add_status
           [    1  ALTER TABLE orders ADD COLUMN status text
         002_index

@@ -11,6 +11,7 @@ mod docker;
 mod elsewhere;
 mod endings;
 mod external;
+mod history;
 mod interruption;
 mod leftovers;
 mod loss;

@@ -8,6 +8,8 @@ mod agreement;
 mod clients;
 mod facts;
 mod fixture;
+mod histories;
+mod history_cases;
 mod matrix;
 mod probes;
 mod protocol;

@@ -50,7 +50,7 @@ struct Shop<'lab> {
 
 impl Shop<'_> {
     fn plan(&self, sql: &str) -> Plan {
-        plan(sql, TransactionMode::None, &self.lab.place.wish(&[])).expect("the file can be sent")
+        plan(sql, TransactionMode::None, None, &self.lab.place.wish(&[])).expect("the file can be sent")
     }
 
     /// Applies a file and gives the lines that were told, with the error.

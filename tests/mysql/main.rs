@@ -11,6 +11,9 @@ mod external;
 mod faults;
 mod files;
 mod grow;
+mod histories;
+#[path = "../measure/history_cases.rs"]
+mod history_cases;
 mod lab;
 mod measure;
 mod probes;

@@ -4,10 +4,11 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use super::{FilesError, MigrationFile, companion};
+use crate::migration::plan::Strict;
 use crate::migration::version::{Name, Version, read};
 
 /// Files that make a folder one migration, by tool.
-const INNER: [&str; 2] = ["up.sql", "migration.sql"];
+const INNER: [(&str, Strict); 2] = [("up.sql", Strict::Diesel), ("migration.sql", Strict::Prisma)];
 
 /// A file and its place.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -36,8 +37,14 @@ pub(super) fn read_all(folder: &Path) -> Result<Vec<Found>, FilesError> {
     let mut found = Vec::new();
     for path in entries(folder)? {
         if path.is_dir() {
-            match INNER.iter().map(|inner| path.join(inner)).find(|inner| inner.is_file()) {
-                Some(inner) => found.extend(one(&path, &inner)?),
+            match INNER.map(|(inner, tool)| (path.join(inner), tool)).into_iter().find(|(inner, _)| inner.is_file()) {
+                Some((inner, tool)) => {
+                    let layout = Some(tool);
+                    found.extend(
+                        one(&path, &inner)?
+                            .map(|Found { order, file }| Found { order, file: MigrationFile { layout, ..file } }),
+                    );
+                }
                 None => flyway_files(&path, &mut found)?,
             }
         } else if is_sql(&path) {
@@ -65,7 +72,7 @@ pub(super) fn single(path: &Path) -> Result<Found, FilesError> {
     }
     let name = file_name(&path.with_extension(""));
     let transaction = companion::read(path)?;
-    let file = MigrationFile { version: name.clone(), name, path: path.to_owned(), transaction };
+    let file = MigrationFile { version: name.clone(), name, path: path.to_owned(), transaction, layout: None };
     Ok(Found { order: Order::Unversioned, file })
 }
 
@@ -81,7 +88,7 @@ fn one(named: &Path, path: &Path) -> Result<Option<Found>, FilesError> {
     };
     let name = full.strip_suffix(".up").unwrap_or(&full).to_owned();
     let transaction = companion::read(path)?;
-    Ok(Some(Found { order, file: MigrationFile { version, name, path: path.to_owned(), transaction } }))
+    Ok(Some(Found { order, file: MigrationFile { version, name, path: path.to_owned(), transaction, layout: None } }))
 }
 
 /// Flyway looks into subfolders; of what lies there, only files with its kind of name are migrations.

@@ -73,6 +73,7 @@ fn a_file_carries_its_version_as_written_and_its_path() {
         name: name.to_owned(),
         path,
         transaction: None,
+        layout: None,
     };
     assert_eq!(
         pending(folder.path(), None).expect("in order"),
@@ -150,6 +151,8 @@ fn a_file_beside_it_may_say_that_there_is_no_transaction() {
     };
     let expected = [Some(TransactionMode::File), Some(TransactionMode::None), None];
     assert_eq!(modes().expect("in order"), expected);
+    let layouts = pending(folder.path(), None).expect("in order").into_iter().map(|file| file.layout);
+    assert_eq!(layouts.collect::<Vec<_>>(), [None, Some(Strict::Diesel), None]);
 
     write(folder.path(), "V2__b.sql.conf", "executeInTransaction=maybe");
     let error = modes().expect_err("no such value").to_string();

@@ -1,10 +1,11 @@
 //! Comments that say how a file is to be sent: our own, and the markers of tools that keep both ways in one file.
 //!
 //! Markers: `-- migrate:up [transaction:false]`, `-- migrate:down` (dbmate); `-- +goose Up`, `Down`, `NO TRANSACTION`,
-//! `StatementBegin`, `StatementEnd`; `-- +migrate Up [notransaction]`, `Down` (sql-migrate). Where a statement begins and ends
+//! `StatementBegin`, `StatementEnd`; `-- +migrate Up [notransaction]`, `Down` (sql-migrate). Of sqlx, whose ways back are files
+//! of their own: `-- no-transaction`, at the very beginning. Where a statement begins and ends
 //! is known without the statement markers, so these say nothing here.
 
-use super::PlanError;
+use super::{PlanError, Strict};
 use crate::scenario::{Engine, TransactionMode};
 use crate::sql::{LineComment, Script};
 
@@ -13,6 +14,10 @@ use crate::sql::{LineComment, Script};
 pub(super) struct Comments {
     /// What one transaction holds, if they say so.
     pub(super) mode: Option<TransactionMode>,
+    /// Whether a comment to this program says so.
+    pub(super) is_own: bool,
+    /// The tool whose markers they are.
+    pub(super) strict: Option<Strict>,
     /// Where a way forward (true) or back (false) begins, in order of lines.
     sections: Vec<(u32, bool)>,
     /// The text of the first marker of a way back.
@@ -22,7 +27,7 @@ pub(super) struct Comments {
 /// What a single comment says.
 enum Meaning {
     Mode(TransactionMode),
-    Section { forward: bool, mode: Option<TransactionMode> },
+    Section { forward: bool, tool: Strict, mode: Option<TransactionMode> },
 }
 
 pub(super) fn read(script: &Script, engine: Engine) -> Result<Comments, PlanError> {
@@ -45,15 +50,20 @@ pub(super) fn read(script: &Script, engine: Engine) -> Result<Comments, PlanErro
         }
         match marker(&comment.text) {
             Some(Meaning::Mode(mode)) => theirs = Some(mode),
-            Some(Meaning::Section { forward, mode }) => {
+            Some(Meaning::Section { forward, tool, mode }) => {
                 comments.begin_section(comment, forward)?;
+                comments.strict = Some(tool);
                 if forward {
                     theirs = mode.or(theirs);
                 }
             }
+            None if comment.line == 1 && !comment.in_statement && comment.text.starts_with("no-transaction") => {
+                theirs = Some(TransactionMode::None);
+            }
             None => {}
         }
     }
+    comments.is_own = own.is_some();
     comments.mode = own.or(theirs);
     Ok(comments)
 }
@@ -97,14 +107,21 @@ fn directive(text: &str, line: u32) -> Result<TransactionMode, PlanError> {
 fn marker(text: &str) -> Option<Meaning> {
     let text = text.to_ascii_lowercase();
     let mut words = text.split_whitespace();
-    let section = |forward, mode| Some(Meaning::Section { forward, mode });
-    let none_if = |found: bool| found.then_some(TransactionMode::None);
-    match (words.next()?, words.next()) {
-        ("migrate:up", option) => section(true, none_if(option == Some("transaction:false"))),
-        ("+migrate", Some("up")) => section(true, none_if(words.next() == Some("notransaction"))),
-        ("+goose", Some("up")) => section(true, None),
-        ("+goose" | "+migrate", Some("down")) | ("migrate:down", _) => section(false, None),
-        ("+goose", Some("no")) if words.next() == Some("transaction") => Some(Meaning::Mode(TransactionMode::None)),
+    let (first, second, third) = (words.next()?, words.next(), words.next());
+    let tool = match first {
+        "migrate:up" | "migrate:down" => Strict::Dbmate,
+        "+goose" => Strict::Goose,
+        "+migrate" => Strict::SqlMigrate,
+        _ => return None,
+    };
+    let section = |forward, autocommit: bool| {
+        Some(Meaning::Section { forward, tool, mode: autocommit.then_some(TransactionMode::None) })
+    };
+    match (first, second) {
+        ("migrate:up", option) => section(true, option == Some("transaction:false")),
+        ("migrate:down", _) | (_, Some("down")) => section(false, false),
+        (_, Some("up")) => section(true, tool == Strict::SqlMigrate && third == Some("notransaction")),
+        ("+goose", Some("no")) if third == Some("transaction") => Some(Meaning::Mode(TransactionMode::None)),
         _ => None,
     }
 }

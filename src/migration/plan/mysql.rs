@@ -67,7 +67,7 @@ mod tests {
     use crate::scenario::{Engine, ServerWish, TransactionMode};
 
     fn planned(sql: &str) -> Result<Plan, PlanError> {
-        plan(sql, TransactionMode::None, &server())
+        plan(sql, TransactionMode::None, None, &server())
     }
 
     fn server() -> ServerWish {
@@ -121,7 +121,7 @@ mod tests {
         let mut server = server();
         server.settings.insert("sql_mode".to_owned(), "NO_BACKSLASH_ESCAPES".to_owned());
         let statements = |server: &ServerWish| {
-            let plan = plan(r"SELECT '\'; SELECT '';", TransactionMode::None, server);
+            let plan = plan(r"SELECT '\'; SELECT '';", TransactionMode::None, None, server);
             plan.map(|plan| plan.groups[0].statements.len()).map_err(|error| error.to_string())
         };
         assert_eq!(statements(&server), Ok(2));

@@ -1,6 +1,6 @@
 //! Files of PostgreSQL: as few groups as the mode and the statements allow.
 
-use super::{Group, PlanError};
+use super::{Group, PlanError, Strict};
 use crate::scenario::TransactionMode;
 use crate::sql::Statement;
 use crate::sql::postgres::transaction::{Control, cannot_run_in_transaction, control};
@@ -9,6 +9,7 @@ use crate::sql::postgres::transaction::{Control, cannot_run_in_transaction, cont
 pub(super) fn groups(
     statements: Vec<Statement>,
     mode: TransactionMode,
+    strict: Option<Strict>,
     notes: &mut Vec<String>,
 ) -> Result<Vec<Group>, PlanError> {
     if let Some(own) = own_transactions(&statements)? {
@@ -19,6 +20,10 @@ pub(super) fn groups(
             ));
         }
         return Ok(vec![Group { transaction: false, statements }]);
+    }
+    if let Some(strict) = strict.filter(|strict| mode == TransactionMode::File && strict.holds(&statements)) {
+        notes.extend(strict.notes(&statements));
+        return Ok(vec![Group { transaction: true, statements }]);
     }
     notes.extend(interruptions(&statements, mode));
     Ok(grouped(statements, mode))

@@ -5,7 +5,7 @@ use pretty_assertions::assert_eq;
 use super::*;
 
 fn plan(sql: &str, mode: TransactionMode) -> Result<Plan, PlanError> {
-    super::plan(sql, mode, &ServerWish::default())
+    super::plan(sql, mode, None, &ServerWish::default())
 }
 
 /// Each group as a word: its commands, in brackets if they are one transaction.
@@ -147,11 +147,39 @@ fn of_a_file_with_both_ways_only_the_way_forward_is_sent() {
         "-- migrate:up transaction:false\nSELECT 1;",
         "-- +goose NO TRANSACTION\n-- +goose Up\nSELECT 1;",
         "-- +migrate Up notransaction\nSELECT 1;",
+        "-- no-transaction\nSELECT 1;",
     ] {
         assert_eq!(shape(sql, TransactionMode::File), "SELECT", "{sql}");
     }
     let open = "-- migrate:up\nSELECT 1\n-- migrate:down\nDROP TABLE t;";
     assert!(error(open).starts_with("line 3: `-- migrate:down` stands within a statement"), "{}", error(open));
+}
+
+#[test]
+fn a_file_of_a_tool_that_keeps_it_in_one_transaction_is_kept_so() {
+    const CONCURRENT: &str = "UPDATE t SET a = 1;\nCREATE INDEX CONCURRENTLY i ON t (a);\n";
+    for (marker, remedy) in [
+        ("-- migrate:up", "dbmate runs the file in one; write `-- migrate:up transaction:false`"),
+        ("-- +goose Up", "goose runs the file in one; add `-- +goose NO TRANSACTION`"),
+        ("-- +migrate Up", "sql-migrate runs the file in one; write `-- +migrate Up notransaction`"),
+    ] {
+        let sql = format!("{marker}\n{CONCURRENT}");
+        assert_eq!(shape(&sql, TransactionMode::File), "[UPDATE, CREATE INDEX]", "{sql}");
+        assert_eq!(notes(&sql), format!("Line 3: this CREATE INDEX cannot run in a transaction, and {remedy}."));
+        assert_eq!(shape(&sql, TransactionMode::Statement), "[UPDATE] | CREATE INDEX", "the scenario says otherwise");
+        let own = format!("-- rehearsal: transaction=file\n{sql}");
+        assert_eq!(shape(&own, TransactionMode::None), "[UPDATE] | CREATE INDEX", "a comment to us says otherwise");
+    }
+    let by = |tool, sql| {
+        let plan = super::plan(sql, TransactionMode::File, Some(tool), &ServerWish::default()).expect("it can be sent");
+        plan.groups.iter().map(|group| (group.transaction, group.statements.len())).collect::<Vec<_>>()
+    };
+    for tool in [Strict::Diesel, Strict::Prisma] {
+        assert_eq!(by(tool, CONCURRENT), [(true, 2)]);
+    }
+    let alone = "CREATE INDEX CONCURRENTLY i ON t (a)";
+    assert_eq!(by(Strict::Diesel, alone), [(true, 1)]);
+    assert_eq!(by(Strict::Prisma, alone), [(false, 1)], "one statement in a message is in no transaction");
 }
 
 #[test]
