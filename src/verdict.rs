@@ -13,18 +13,24 @@ mod class;
 mod copy_algorithm;
 mod deploy;
 mod draft;
+mod drops_data;
 mod expectation;
 mod fails_on_data;
 mod failure;
+mod full_scan_under_lock;
 mod half_applied;
 mod implicit_commit;
+mod index_rebuild;
 mod instant_limit_near;
 mod keywords;
 mod limit;
+mod lock_held_past_statement;
+mod mention;
 mod metadata_lock_unbounded;
 mod migration_failed;
 mod new_query_fails;
 mod no_safe_order;
+mod not_in_transaction;
 mod old_query_breaks;
 mod old_query_changes;
 mod parent_table_locked;
@@ -36,12 +42,14 @@ pub(crate) mod table;
 mod table_rewrite;
 #[cfg(test)]
 pub(crate) mod testing;
+mod under_lock;
 
 use std::cmp::Reverse;
 
 pub(crate) use blocking::ends_transaction;
 pub use expectation::expectation;
 pub(crate) use failure::is_greeting;
+use table_rewrite::only_truncates;
 pub(crate) use table_rewrite::{new_storage, rewritten};
 
 use crate::run::{Finding, Run, Verdict};
@@ -60,7 +68,7 @@ pub struct Rule {
     cases: testing::Cases,
 }
 
-static RULES: [Rule; 18] = [
+static RULES: [Rule; 23] = [
     fails_on_data::RULE,
     migration_failed::RULE,
     half_applied::RULE,
@@ -69,10 +77,15 @@ static RULES: [Rule; 18] = [
     table_rewrite::RULE,
     copy_algorithm::RULE,
     rebuild::RULE,
+    index_rebuild::RULE,
+    full_scan_under_lock::RULE,
+    lock_held_past_statement::RULE,
     parent_table_locked::RULE,
     metadata_lock_unbounded::RULE,
     instant_limit_near::RULE,
     implicit_commit::RULE,
+    not_in_transaction::RULE,
+    drops_data::RULE,
     slow_migration::RULE,
     no_safe_order::RULE,
     old_query_breaks::RULE,

@@ -6,6 +6,7 @@
 
 pub mod ask;
 mod catalog;
+mod columns;
 mod holds;
 mod inside;
 pub mod lock_mode;
@@ -13,17 +14,17 @@ pub(super) mod probe;
 mod sampler;
 pub mod watch;
 
-use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use tokio_postgres::{Config, Statement as Prepared};
 
 use super::{Listener, Observation};
-use crate::run::{Millis, Overhead, Removed, Statement, StatementStatus};
+use crate::run::{Millis, Overhead, Statement, StatementStatus};
 use crate::server::session::Session;
 use ask::{Ask, AskError, Outside};
 use catalog::{Catalog, Statistics};
+use columns::Columns;
 use holds::{Hold, Pause};
 
 /// How long the tap may take to notice that a statement has ended, and a server that a backend crashed. Both do at once, unless the
@@ -61,8 +62,9 @@ struct Record {
     stale: bool,
     /// As they saw it when the statement that is running began.
     earlier: Arc<Catalog>,
-    /// Columns of every table before this migration, by table name.
-    columns: BTreeMap<String, BTreeSet<String>>,
+    /// Columns of every table before this migration, and before all pending ones.
+    columns: Columns,
+    initial_columns: Option<Columns>,
     statements: Vec<Statement>,
     /// How many were sent and are not on record yet.
     running: u32,
@@ -129,10 +131,11 @@ impl Observer {
 
     /// From here on, everything belongs to the next migration.
     pub async fn begin_migration(&self) -> Result<(), ObserveError> {
-        let columns = self.columns().await?;
+        let columns = Columns::read(&mut Outside(&self.control.client)).await?;
         let committed = Arc::new(self.read_committed().await?);
         let wal_end = self.wal_end().await?;
         let mut record = self.record();
+        record.initial_columns.get_or_insert_with(|| columns.clone());
         record.columns = columns;
         record.committed = committed;
         record.stale = false;
@@ -157,10 +160,11 @@ impl Observer {
         if is_lost {
             self.outlive().await?;
         }
-        let columns = self.columns().await?;
+        let columns = Columns::read(&mut Outside(&self.control.client)).await?;
         let now = self.read_committed().await?;
         let mut record = self.record();
-        let removed = removed(&record.columns, &columns);
+        let initial = record.initial_columns.as_ref().unwrap_or(&record.columns);
+        let removed = record.columns.removed(&columns, initial);
         let earlier = Arc::clone(&record.committed);
         let names = [&now, &*earlier, &record.initial];
         let blocking = holds::blocking(&record.holds, &record.pauses, &record.initial, &names);
@@ -239,33 +243,4 @@ impl Observer {
         let rows = Outside(&self.control.client).ask(sql).await?;
         Ok(rows.first().and_then(|row| row.first()?.as_deref()?.parse().ok()).unwrap_or(0))
     }
-
-    /// The columns of every table and view, by their names.
-    async fn columns(&self) -> Result<BTreeMap<String, BTreeSet<String>>, AskError> {
-        let sql = "SELECT pg_catalog.quote_ident(n.nspname) || '.' || pg_catalog.quote_ident(c.relname), a.attname \
-                   FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace \
-                   LEFT JOIN pg_catalog.pg_attribute a ON a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped \
-                   WHERE c.relkind IN ('r', 'p', 'm', 'v', 'f') AND c.oid >= 16384";
-        let mut columns: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
-        for row in Outside(&self.control.client).ask(sql).await? {
-            if let [Some(table), column] = row.as_slice() {
-                columns.entry(table.clone()).or_default().extend(column.clone());
-            }
-        }
-        Ok(columns)
-    }
-}
-
-/// Tables and columns that are there in `before` and not in `after`. A renamed one counts: queries name names.
-fn removed(before: &BTreeMap<String, BTreeSet<String>>, after: &BTreeMap<String, BTreeSet<String>>) -> Vec<Removed> {
-    let mut removed = Vec::new();
-    for (table, columns) in before {
-        match after.get(table) {
-            None => removed.push(Removed { table: table.clone(), column: None }),
-            Some(left) => removed.extend(
-                columns.difference(left).map(|column| Removed { table: table.clone(), column: Some(column.clone()) }),
-            ),
-        }
-    }
-    removed
 }

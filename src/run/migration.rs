@@ -327,6 +327,10 @@ pub struct Removed {
     /// The column; left out when the whole table is gone.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub column: Option<String>,
+    /// Whether the values in it are gone with it; not where it goes on under another name, never held any (a view), or was made
+    /// by a pending migration. `null` where that was not observed (MySQL, MariaDB).
+    #[serde(default)]
+    pub data_lost: Option<bool>,
 }
 
 impl Migration {

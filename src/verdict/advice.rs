@@ -15,6 +15,11 @@ pub(super) fn instead(engine: Engine, statement: &Statement, table: &str) -> Str
     }
 }
 
+/// How to change a column without building these indexes of its table anew under the lock (PostgreSQL).
+pub(super) fn without_indexes(statement: &Statement, table: &str, indexes: &[&str]) -> String {
+    postgres::without_indexes(statement, table, indexes)
+}
+
 /// How to see to it that nobody queues for long behind a statement that itself waits for its lock.
 pub(super) fn bound_the_wait(engine: Engine) -> &'static str {
     match engine {

@@ -6,8 +6,7 @@
 
 use std::collections::BTreeSet;
 
-use super::table_rewrite::{only_truncates, rewritten};
-use super::{story, table};
+use super::{only_truncates, rewritten, story, table};
 use crate::run::{
     Class, Finding, Migration, MigrationStatus, QuerySet, RewriteKind, Rows, Run, Statement, StatementStatus,
 };
@@ -57,7 +56,7 @@ fn destructive(run: &Run) -> Vec<String> {
 
 /// The tables that a `TRUNCATE` emptied: those that got new storage (PostgreSQL), or those that nobody else could use
 /// meanwhile (MySQL, MariaDB, where it refuses to touch a foreign key's other table).
-fn emptied(statement: &Statement) -> BTreeSet<&str> {
+pub(super) fn emptied(statement: &Statement) -> BTreeSet<&str> {
     if statement.status != StatementStatus::Ok {
         return BTreeSet::new();
     }
@@ -116,7 +115,7 @@ fn rows(run: &Run, table: &str) -> String {
 }
 
 /// Whether any part of a message is something else than reading and changing rows.
-fn changes_schema(statement: &Statement) -> bool {
+pub(super) fn changes_schema(statement: &Statement) -> bool {
     const OF_ROWS: [&str; 9] =
         ["SELECT", "INSERT", "UPDATE", "DELETE", "MERGE", "COPY", "VALUES", "REPLACE", "LOAD DATA"];
     statement.command.split("; ").any(|command| !OF_ROWS.contains(&command))

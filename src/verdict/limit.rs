@@ -65,6 +65,11 @@ fn parts(name: &str, case: Case) -> Vec<String> {
     parts
 }
 
+/// The last part of a relation's name on record, without its quotes.
+pub(super) fn last_part(relation: &str) -> String {
+    parts(relation, Case::Kept).pop().unwrap_or_default()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -243,7 +243,8 @@ impl MigrationFacts {
 
     /// It took away a table or a column.
     pub(crate) fn removes(mut self, table: &str, column: Option<&str>) -> Self {
-        self.0.removed.push(Removed { table: table.to_owned(), column: column.map(str::to_owned) });
+        let column = column.map(str::to_owned);
+        self.0.removed.push(Removed { table: table.to_owned(), column, data_lost: Some(true) });
         self
     }
 

@@ -85,7 +85,7 @@ fn comes_out_as_expected(folder: &str, provider: &str, least: usize) {
 
 #[test]
 fn every_scenario_of_postgresql_comes_out_as_it_expects() {
-    comes_out_as_expected("postgres", "local", 19);
+    comes_out_as_expected("postgres", "local", 23);
 }
 
 #[test]
@@ -118,7 +118,7 @@ fn several_scenarios_are_a_line_each_and_a_record_each() {
     let ended = sandbox.run(&["run", "all", "--out", "out"]).expect(1);
     assert_snapshot!(ended.stdout, @"
            PASS  additive     migrate-first    no findings  Add a status (all/add/scenario.toml)
-           FAIL  destructive  broken           2 errors  Drop orders (all/drop/scenario.toml)
+           FAIL  destructive  broken           2 errors, 1 warning  Drop orders (all/drop/scenario.toml)
     1 of 2 ok
     ");
     for (name, status) in [("add", "pass"), ("drop", "fail")] {
@@ -157,13 +157,16 @@ fn expectations_decide_how_a_scenario_ends() {
         let text = fs::read_to_string(two().path("all/drop/scenario.toml")).expect("a file of the sandbox");
         two().with("all/drop/scenario.toml", &format!("{text}\n{expect}"))
     };
-    let met = expecting("fail", "\"old-query-breaks\", \"new-query-fails\"").run(&["run", "all/drop"]).expect(0);
+    let met = expecting("fail", "\"old-query-breaks\", \"new-query-fails\", \"drops-data\"")
+        .run(&["run", "all/drop"])
+        .expect(0);
     assert!(met.stderr.ends_with("this is what the scenario expects\n"), "{}", met.stderr);
     let unmet = expecting("pass", "\"table-rewrite\"").run(&["run", "all/drop"]).expect(1);
     assert_snapshot!(unmet.error(), @"
     error: all/drop/scenario.toml expects something else (edit its [expect] if this is right):
       verdict: expected pass, came out fail
       findings: expected table-rewrite, which was not found
+      findings: drops-data was not expected
       findings: new-query-fails was not expected
       findings: old-query-breaks was not expected
     ");

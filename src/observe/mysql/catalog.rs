@@ -196,12 +196,14 @@ pub(super) fn removed(before: &Columns, after: &Columns) -> Vec<Removed> {
     let mut removed = Vec::new();
     for (table, columns) in before {
         match after.get(table) {
-            None => removed.push(Removed { table: table.clone(), column: None }),
+            None => removed.push(Removed { table: table.clone(), column: None, data_lost: None }),
             // It is there, and its columns were not told.
             Some(left) if left.is_empty() => {}
-            Some(left) => removed.extend(
-                columns.difference(left).map(|column| Removed { table: table.clone(), column: Some(column.clone()) }),
-            ),
+            Some(left) => removed.extend(columns.difference(left).map(|column| Removed {
+                table: table.clone(),
+                column: Some(column.clone()),
+                data_lost: None,
+            })),
         }
     }
     removed

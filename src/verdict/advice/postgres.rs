@@ -20,6 +20,16 @@ pub(super) fn instead(statement: &Statement, table: &str) -> String {
     }
 }
 
+/// How to change a column without building these indexes of its table anew under the lock.
+pub(super) fn without_indexes(statement: &Statement, table: &str, indexes: &[&str]) -> String {
+    let table = altered_table(&statement.sql).unwrap_or(table);
+    format!(
+        "DROP INDEX CONCURRENTLY {} outside a transaction, then this ALTER TABLE {table}, then CREATE INDEX CONCURRENTLY as \
+         before; or leave the column as it is and add a CHECK NOT VALID that says the same",
+        indexes.join(", ")
+    )
+}
+
 fn alter_table(words: &Keywords, table: &str) -> String {
     if (words.has("FOREIGN KEY") || words.has("REFERENCES")) && !words.has("NOT VALID") {
         format!(

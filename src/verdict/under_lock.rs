@@ -1,0 +1,77 @@
+//! Which tables in use somebody was shut out of while a statement ran, and since which statement (PostgreSQL, where a lock
+//! stays until the transaction ends).
+
+use super::keywords::Keywords;
+use super::mention::mentions;
+use super::{blocking, ends_transaction, table};
+use crate::run::{Blocks, Lock, Migration, Millis, Run, Statement};
+
+/// A lock that shuts readers or writers out of a table in use, and was held to a statement's end.
+pub(super) struct Held<'a> {
+    pub(super) lock: &'a Lock,
+    /// The statement that took it.
+    pub(super) since: usize,
+}
+
+impl Held<'_> {
+    /// Whom it shuts out.
+    pub(super) fn whom(&self) -> &'static str {
+        if self.lock.blocks.contains(&Blocks::Reads) { "reads and writes" } else { "writes" }
+    }
+}
+
+/// The locks under which a statement ran: for each table in use the strongest, taken by itself or earlier in its transaction.
+/// One whose release was not observed, or came before the statement's end (with a savepoint), is left out.
+pub(super) fn held<'a>(run: &Run, migration: &'a Migration, index: usize) -> Vec<Held<'a>> {
+    let mut strongest: Vec<Held<'a>> = Vec::new();
+    let since = |since: &usize| *since == index || same_transaction(migration, *since, index);
+    for since in (0..=index).filter(since) {
+        let after = migration.statements[since + 1..=index].iter();
+        let busy = after
+            .filter(|later| later.connection == migration.statements[index].connection)
+            .fold(Millis::default(), |sum, later| sum + later.duration_ms);
+        let locks = migration.statements[since].locks.iter().flatten();
+        let strong = locks.filter(|lock| {
+            let shuts_out = lock.blocks.contains(&Blocks::Reads) || lock.blocks.contains(&Blocks::Writes);
+            let lasted = lock.held_ms.is_some_and(|held| held >= busy);
+            lock.table.is_none() && shuts_out && lasted && table::before(run, &lock.relation).in_use()
+        });
+        for lock in strong {
+            match strongest.iter_mut().find(|known| known.lock.relation == lock.relation) {
+                Some(known) if known.lock.blocks.contains(&Blocks::Reads) || !lock.blocks.contains(&Blocks::Reads) => {}
+                Some(known) => *known = Held { lock, since },
+                None => strongest.push(Held { lock, since }),
+            }
+        }
+    }
+    strongest
+}
+
+/// Whether a statement would have needed such a lock by itself. One that an earlier statement took already is not seen again,
+/// so that an `ALTER TABLE` is told by its text; `VALIDATE` lets everybody pass.
+pub(super) fn needs_itself(statement: &Statement, index: usize, held: &Held<'_>) -> bool {
+    let words = Keywords::of(&statement.sql);
+    let alters = words.begins("ALTER TABLE") && !words.has("VALIDATE CONSTRAINT");
+    held.since == index || alters && mentions(&statement.sql, &held.lock.relation)
+}
+
+/// Whether `blocks-reads` or `blocks-writes` tells of this lock, with the time for which it shut somebody out.
+pub(super) fn is_told(run: &Run, migration: &Migration, held: &Held<'_>, index: usize) -> bool {
+    let of_table = |seen: &&crate::run::Blocking| seen.table == held.lock.relation;
+    let windows = migration.blocking.iter().filter(of_table).flat_map(|seen| {
+        [blocking::reads(run, migration, seen), blocking::writes(run, migration, seen)].into_iter().flatten()
+    });
+    let begins = windows.map(|window| window.statement);
+    let mut begins = begins.map(|begin| begin.is_none_or(|begin| same_transaction(migration, begin, index)));
+    begins.any(|same| same)
+}
+
+/// Whether two statements ran in the same transaction, or are one.
+pub(super) fn same_transaction(migration: &Migration, first: usize, last: usize) -> bool {
+    let (first, last) = (first.min(last), first.max(last));
+    let Some(between) = migration.statements.get(first..=last) else { return false };
+    let connection = between[0].connection;
+    let stays = |statement: &Statement| statement.in_transaction && !ends_transaction(statement);
+    let own = between.iter().filter(|statement| statement.connection == connection);
+    first == last || between[between.len() - 1].connection == connection && own.clone().all(stays)
+}
