@@ -255,6 +255,14 @@ impl Profile {
     }
 }
 
+impl TableProfile {
+    /// The lowest and the highest whole number that its statistics have for a column.
+    pub fn range_of(&self, column: &str) -> Option<(i64, i64)> {
+        let bounds = self.columns.iter().find(|profile| profile.name == column)?.bounds.as_ref()?;
+        Some((bounds.first()?.parse().ok()?, bounds.last()?.parse().ok()?))
+    }
+}
+
 impl ColumnProfile {
     /// How many different values so many rows have.
     pub fn distinct_of(&self, rows: u64) -> u64 {

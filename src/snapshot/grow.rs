@@ -43,11 +43,11 @@ pub struct Grown {
     pub tables: Vec<(String, bool)>,
 }
 
-/// The wish for a table of a profile, under the name that finds it: its rows, times the scale, and one at least, since others may
-/// refer to it.
+/// The wish for a table of a profile, under the name that finds it: its rows, times the scale, and one at least unless that is 0, since
+/// others may refer to it.
 pub(crate) fn wish_after(how: &ProfileWish, table: &TableProfile, name: String) -> TableWish {
     #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "rows, times a positive scale")]
-    let rows = (table.rows.unwrap_or(0) as f64 * how.scale).round().max(1.0) as u64;
+    let rows = (table.rows.unwrap_or(0) as f64 * how.scale).round().max(how.scale.min(1.0).ceil()) as u64;
     TableWish { name, rows, columns: BTreeMap::new(), file: how.file.clone(), line: how.line }
 }
 

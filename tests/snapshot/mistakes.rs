@@ -12,7 +12,7 @@ CREATE TABLE chicken (id int PRIMARY KEY, egg int NOT NULL);
 CREATE TABLE eggs (id int PRIMARY KEY, chicken int NOT NULL REFERENCES chicken);
 ALTER TABLE chicken ADD FOREIGN KEY (egg) REFERENCES eggs;
 CREATE TABLE checked (id int PRIMARY KEY, status text NOT NULL CHECK (md5(status) = status));
-CREATE TABLE required (id int PRIMARY KEY, area point NOT NULL);
+CREATE TABLE required (id int PRIMARY KEY, area regclass NOT NULL);
 CREATE TABLE kinds (kind boolean PRIMARY KEY);
 CREATE TABLE excluded (id int, EXCLUDE USING btree (id WITH =));
 CREATE TABLE codes (code varchar(2) PRIMARY KEY);
@@ -47,7 +47,7 @@ fn cases() -> Vec<(TableWish, &'static [&'static str])> {
         (table("kinds", 5), &["room for 2 more rows"]),
         (table("children", 10), &["children_parent_fkey", "parents", "empty", "grow public.parents"]),
         (table("checked", 10), &["checked_status_check", "`values`", "status"]),
-        (table("required", 10), &["column area", "point", "`values`"]),
+        (table("required", 10), &["column area", "regclass", "`values`"]),
         (
             with(table("children", 5), "parent", values(&[("9", 1.0)])),
             &["children_parent_fkey", "not all in", "parents"],

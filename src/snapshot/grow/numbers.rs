@@ -29,10 +29,22 @@ impl Numbers {
         (before as f64 + number.abs_diff(low) as f64 / next.abs_diff(low) as f64) / parts
     }
 
-    /// As places in a list of keys; `None` if that is empty, or not in order.
-    pub(crate) fn places_in(&self, keys: &[i64]) -> Option<Self> {
+    /// As places in a list of keys; `None` if that is empty, or not in order. `there` are the lowest and the highest key that the
+    /// numbers were among, if that is known: those of the list may lie elsewhere, or wider apart.
+    pub(crate) fn places_in(&self, keys: &[i64], there: Option<(i64, i64)>) -> Option<Self> {
         let last = keys.len().checked_sub(1).filter(|_| keys.is_sorted())?;
-        let place = |number: &i64| i64::try_from(keys.partition_point(|key| key < number).min(last)).ok();
+        let moved = |number: i64| match there {
+            Some((low, high)) if low < high => {
+                let (range, own) = (i128::from(high) - i128::from(low), i128::from(keys[last]) - i128::from(keys[0]));
+                let along = (i128::from(number) - i128::from(low)).clamp(0, range);
+                i64::try_from(i128::from(keys[0]) + along * own / range).unwrap_or(number)
+            }
+            _ => number,
+        };
+        let place = |number: &i64| {
+            let number = moved(*number);
+            i64::try_from(keys.partition_point(|key| *key < number).min(last)).ok()
+        };
         let places = |numbers: &[i64]| numbers.iter().map(place).collect::<Option<Vec<i64>>>();
         Some(Self { commons: places(&self.commons)?, bounds: places(&self.bounds)? })
     }
@@ -47,9 +59,14 @@ mod tests {
         let numbers = Numbers::new(vec![15, 40], vec![30, 10, 20]).expect("three bounds");
         let percent = |number| format!("{:.0}", numbers.position(number) * 100.0);
         assert_eq!([5, 10, 15, 25, 40].map(percent), ["0", "0", "25", "75", "100"]);
-        let places = numbers.places_in(&[10, 15, 30, 35]).expect("in order");
+        let places = numbers.places_in(&[10, 15, 30, 35], None).expect("in order");
         assert_eq!((places.commons, places.bounds), (vec![1, 3], vec![0, 2, 2]));
-        assert_eq!(numbers.places_in(&[3, 1]), None);
+        assert_eq!(numbers.places_in(&[3, 1], None), None);
+        // Ten times as many keys as there were.
+        let keys: Vec<i64> = (1..=100).collect();
+        let among_ten = Numbers::new(vec![3], vec![1, 5, 10]).expect("three bounds");
+        let places = among_ten.places_in(&keys, Some((1, 10))).expect("in order");
+        assert_eq!((places.commons, places.bounds), (vec![22], vec![0, 44, 99]));
         assert_eq!(Numbers::new(vec![], vec![7]), None);
         assert_eq!(Numbers::new(vec![9, 3], vec![]).map(|numbers| numbers.bounds), Some(vec![3, 9]));
     }

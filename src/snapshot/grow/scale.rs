@@ -13,14 +13,17 @@ pub(crate) struct Scale {
     seed: u64,
 }
 
+/// Rows that would have to draw out of more numbers than this times those that there are do not draw at random.
+const ROOM: f64 = 1.3;
+
 #[derive(Debug, Clone, Copy, PartialEq)]
 struct Part {
     low: i64,
     /// How many whole numbers there are in it.
     room: u64,
-    /// How many of them occur.
+    /// How many of them occur, if there are rows for so many.
     distinct: u64,
-    /// Out of how many rows draw theirs; `None` if they are spread evenly over the part, and none comes twice.
+    /// Out of how many rows draw theirs; `None` if they are spread evenly over the part, each as often as the others.
     cells: Option<u64>,
 }
 
@@ -36,6 +39,7 @@ impl Scale {
                 let room = (high.abs_diff(low) + 1).max(ranks);
                 parts = vec![Part { low, room, distinct: 1, cells: None }];
             }
+            parts.iter_mut().for_each(|part| part.distinct = u64::MAX);
             return Self { parts, seed };
         }
         share_out(&mut parts, distinct);
@@ -57,7 +61,10 @@ impl Scale {
         for part in &mut self.parts {
             #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "it saturates")]
             let cells = cells(each as f64, part.distinct as f64).map(|cells| cells.round() as u64);
-            part.cells = cells.map(|cells| cells.clamp(part.distinct, part.room));
+            // Where so many different ones are more than chance finds in the room there is, rows take turns.
+            part.cells = cells
+                .filter(|cells| *cells as f64 <= part.room as f64 * ROOM)
+                .map(|cells| cells.clamp(part.distinct, part.room));
         }
         self
     }
@@ -91,7 +98,10 @@ impl Scale {
         let own = |rank: u128| u64::try_from(rank).unwrap_or(0);
         let (along, ranks) = (own(u128::from(rank).saturating_sub(begin)), own(end - begin).max(1));
         let which = match part.cells {
-            None => nth(along, ranks, part.room),
+            None => {
+                let distinct = part.distinct.min(ranks);
+                nth(nth(along, ranks, distinct), distinct, part.room)
+            }
             Some(cells) => nth(drawn(mix(self.seed, at), along, ranks, cells), cells, part.room),
         };
         part.low.saturating_add_unsigned(which)
@@ -149,6 +159,15 @@ mod tests {
         assert!(numbers[2_000..].iter().all(|number| (1_000..=100_000).contains(number)));
         let distinct = numbers.iter().collect::<BTreeSet<_>>().len();
         assert!((490..=510).contains(&distinct), "{distinct}");
+    }
+
+    #[test]
+    fn where_nearly_every_number_occurs_chance_does_not_decide() {
+        for (distinct, ranks) in [(995, 1_000), (1_000, 1_000), (1_000, 1_005)] {
+            let numbers = numbers(&Scale::new(&[1, 334, 667, 1_000], distinct, ranks, false, 7), ranks);
+            let found = numbers.iter().collect::<BTreeSet<_>>().len() as u64;
+            assert!(found.abs_diff(distinct) <= 10, "{distinct} among {ranks}: {found}");
+        }
     }
 
     #[test]

@@ -7,7 +7,8 @@ use rand::rngs::ChaCha8Rng;
 use super::fake::Fake;
 use crate::scenario::Pattern;
 
-const WORDS: [&str; 32] = [
+/// Words that texts are made of.
+pub(crate) const WORDS: [&str; 32] = [
     "amber", "basil", "cedar", "delta", "ember", "fable", "grove", "haven", "inlet", "jolly", "kayak", "lemon",
     "maple", "noble", "ocean", "pearl", "quilt", "river", "stone", "tulip", "umber", "vivid", "willow", "xenon",
     "yield", "zephyr", "birch", "coral", "dune", "flint", "harbor", "meadow",

@@ -39,6 +39,18 @@ impl Tuples {
         value(self.raw(row, column))
     }
 
+    /// The rows but for some, and which they were.
+    pub(crate) fn without(&self, some: &[u64]) -> (Self, Vec<usize>) {
+        let some: std::collections::BTreeSet<usize> =
+            some.iter().filter_map(|row| usize::try_from(*row).ok()).collect();
+        let rows: Vec<usize> = (0..self.len()).filter(|row| !some.contains(row)).collect();
+        let mut others = Self::new(self.width);
+        for row in &rows {
+            (0..self.width).for_each(|column| others.push_raw(self.raw(*row, column)));
+        }
+        (others, rows)
+    }
+
     /// Adds a field that has its length before it.
     pub(crate) fn push_raw(&mut self, raw: &[u8]) {
         self.starts.push(self.data.len());

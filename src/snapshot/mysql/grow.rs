@@ -108,6 +108,7 @@ async fn grow_all(
         }
         tasks.push(task);
     }
+    note_ranges(&mut tasks);
     let turns = order_of(&tasks);
     for (nth, turn) in turns.iter().enumerate() {
         promised::give(conn, &mut tasks, &turns[nth..], seed).await?;
@@ -230,6 +231,17 @@ fn find<'a>(wish: &TableWish, relations: &'a [Relation], place: &Place) -> Resul
     match relation.kind.as_str() {
         "BASE TABLE" | "SYSTEM VERSIONED" => Ok(relation),
         kind => Err(GrowError::NotATable { place: place.clone(), kind: kind.to_lowercase() }),
+    }
+}
+
+/// Notes with each foreign key among which keys of its parent the profile's were.
+fn note_ranges(tasks: &mut [Task<'_>]) {
+    let profiles: Vec<_> = tasks.iter().map(|task| (task.table.relation.number, task.profile)).collect();
+    for key in tasks.iter_mut().flat_map(|task| &mut task.table.foreign) {
+        let parent = profiles.iter().find(|(number, _)| *number == key.parent).and_then(|(_, profile)| *profile);
+        if let (Some(parent), [column]) = (parent, key.parent_columns.as_slice()) {
+            key.there = parent.range_of(column);
+        }
     }
 }
 

@@ -18,6 +18,7 @@ mod name;
 mod overrides;
 mod plan;
 mod promised;
+mod rare;
 mod references;
 mod rows;
 mod sample;
@@ -93,6 +94,7 @@ pub async fn grow(
             tasks.push(task);
         }
     }
+    note_ranges(&mut tasks);
     let turns = order_of(&tasks);
     for (nth, turn) in turns.iter().enumerate() {
         promised::give(client, &mut tasks, &turns[nth..], seed).await?;
@@ -231,6 +233,17 @@ fn shares(counts: &[u64], add: u64) -> Vec<u64> {
     let greatest = (0..counts.len()).rev().max_by_key(|at| counts[*at]).unwrap_or(0);
     shares[greatest] += rest;
     shares
+}
+
+/// Notes with each foreign key among which keys of its parent the profile's were.
+fn note_ranges(tasks: &mut [Task<'_>]) {
+    let profiles: Vec<_> = tasks.iter().map(|task| (task.table.relation.oid, task.profile)).collect();
+    for key in tasks.iter_mut().flat_map(|task| &mut task.table.foreign) {
+        let parent = profiles.iter().find(|(oid, _)| *oid == key.parent).and_then(|(_, profile)| *profile);
+        if let (Some(parent), [column]) = (parent, key.parent_columns.as_slice()) {
+            key.there = parent.range_of(column);
+        }
+    }
 }
 
 fn order_of(tasks: &[Task<'_>]) -> Vec<Turn> {

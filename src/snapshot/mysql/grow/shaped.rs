@@ -279,10 +279,11 @@ async fn reference(draft: &mut Draft<'_>, key: &Foreign, at: usize, pattern: &Pa
         return Ok(());
     }
     let (kind, not_null, seed) = (column.kind.clone(), column.not_null, seed_of(pattern, &column.name));
-    let keys = Arc::new(references::parent_keys(draft, key).await?);
+    let keys = references::parent_keys(draft, key).await?;
     let Some(last) = keys.len().checked_sub(1) else { return Ok(()) };
-    let pointed = units::numbers(&kind, profile).zip(units::keys(&kind, &keys));
-    let pointed = pointed.and_then(|(numbers, keys)| numbers.places_in(&keys));
+    let (numbers, listed) = (units::numbers(&kind, profile), units::keys(&kind, &keys));
+    let places = |listed: &Option<Vec<i64>>| numbers.as_ref()?.places_in(listed.as_ref()?, key.there);
+    let pointed = places(&listed);
     let positions: Vec<f64> = match &pointed {
         Some(pointed) if pointed.commons.len() == profile.frequencies.len() => {
             pointed.commons.iter().map(|at| *at as f64 / keys.len() as f64).collect()
@@ -293,7 +294,7 @@ async fn reference(draft: &mut Draft<'_>, key: &Foreign, at: usize, pattern: &Pa
     let shape = shape(profile, nulls, &positions, draft.rows, seed);
     let distinct = others(profile, draft.rows, &shape).min(keys.len() as u64);
     let mut taken = std::collections::BTreeSet::new();
-    let mut commons = Vec::new();
+    let (mut commons, mut common_keys) = (Vec::new(), Vec::new());
     for position in &positions {
         #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "below the count")]
         let mut nth_key = ((position * keys.len() as f64) as usize).min(last);
@@ -302,7 +303,16 @@ async fn reference(draft: &mut Draft<'_>, key: &Foreign, at: usize, pattern: &Pa
             nth_key = (nth_key + 1) % keys.len();
         }
         commons.push(keys.value(nth_key, 0).unwrap_or_default().to_vec());
+        common_keys.push(nth_key as u64);
     }
+    // The others are none of them, if there are any.
+    let (keys, pointed) = if common_keys.len() <= last {
+        let (others, rows) = keys.without(&common_keys);
+        (others, places(&listed.map(|listed| rows.iter().map(|row| listed[*row]).collect())))
+    } else {
+        (keys, pointed)
+    };
+    let keys = Arc::new(keys);
     let rare = match pointed {
         Some(pointed) => Rare::Pointed(keys, scale(profile, &pointed.bounds, distinct, shape.rare_filled(), seed)),
         None => Rare::Listed(keys),

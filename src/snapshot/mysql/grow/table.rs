@@ -67,6 +67,8 @@ pub(crate) struct Foreign {
     pub(crate) cut: f64,
     /// The keys that the parent will have, where it is not there yet and rows must refer to it nevertheless; in order.
     pub(crate) promised: Option<Arc<[i64]>>,
+    /// The lowest and the highest key of the parent in its profile, if it is made after one.
+    pub(crate) there: Option<(i64, i64)>,
 }
 
 /// A CHECK constraint.
@@ -255,6 +257,7 @@ fn foreign_keys(rows: &[Row], all: &[Relation]) -> Vec<Foreign> {
                 parent_columns: Vec::new(),
                 cut: 1.0,
                 promised: None,
+                there: None,
             });
         }
         let Some(key) = keys.last_mut() else { continue };

@@ -8,7 +8,8 @@ use std::collections::BTreeMap;
 use mysql_async::{Conn, Opts};
 
 use super::{
-    GrowError, Task, generator, load, name, order_of, overrides, planned, prepare, promised, task, with_profile,
+    GrowError, Task, generator, load, name, note_ranges, order_of, overrides, planned, prepare, promised, task,
+    with_profile,
 };
 use crate::profile::Profile;
 use crate::scenario::{ColumnWish, ProfileWish, TableWish};
@@ -59,6 +60,7 @@ async fn try_all(
             Ok(Some(task)) => tasks.push(task),
         }
     }
+    note_ranges(&mut tasks);
     let turns = order_of(&tasks);
     let mut cut = BTreeMap::new();
     let mut failed = Vec::new();

@@ -49,6 +49,7 @@ pub(crate) async fn add_references(
             parent_columns: vec![parent_column.clone()],
             cut: 1.0,
             promised: None,
+            there: None,
         });
     }
     Ok(())

@@ -228,6 +228,7 @@ mod tests {
             parent_columns: vec!["id".into()],
             cut: 1.0,
             promised: None,
+            there: None,
         });
         let uniques = keys.iter().map(|(columns, predicate)| Unique {
             name: "key".into(),

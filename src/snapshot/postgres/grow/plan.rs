@@ -12,9 +12,9 @@ use super::kind::Kind;
 use super::maker::Maker;
 use super::name::shown;
 use super::shaped::Pattern;
-use super::source::{Source, World};
+use super::source::{Pool, Source, World};
 use super::table::Table;
-use super::{checks, overrides, references, sample, shaped, vary};
+use super::{checks, overrides, rare, references, sample, shaped, vary};
 use crate::scenario::{ColumnWish, TableWish};
 use crate::snapshot::grow::combine::Combinations;
 use crate::snapshot::grow::fake::Fake;
@@ -91,6 +91,9 @@ pub(crate) async fn plan(
     checks::settle(&mut draft, &keeping).await?;
     vary::settle(&mut draft, &keeping).await?;
     checks::settle_varied(&mut draft).await?;
+    for at in 0..table.columns.len() {
+        draft.make_rare(at, pattern).await?;
+    }
     references::settle_own(&mut draft)?;
     references::check(&draft)?;
     let columns = (0..table.columns.len()).filter_map(|at| draft.fill(at).transpose()).collect::<Result<_, _>>()?;
@@ -165,6 +168,19 @@ impl Draft<'_> {
         if self.sources[at].is_none() {
             let sampled = self.sample_at[at].map(|in_sample| (&self.world.sample, in_sample));
             self.sources[at] = overrides::source(self.client, column, wish, sampled, self.place, &mut self.rng).await?;
+        }
+        Ok(())
+    }
+
+    /// Settles a column without rows of a type that values are seldom made for.
+    async fn make_rare(&mut self, at: usize, pattern: Option<&Pattern<'_>>) -> Result<(), GrowError> {
+        let column = &self.table.columns[at];
+        let kept = column.has_default && self.table.is_checked(&column.name);
+        if self.sources[at].is_none() && self.sample_at[at].is_none() && !kept && self.usual(at).is_none() {
+            let profile = pattern.and_then(|pattern| pattern.profile.columns.iter().find(|c| c.name == column.name));
+            let width = profile.map(|profile| profile.width);
+            let values = rare::values(self.client, column, width, self.place).await?;
+            self.sources[at] = values.map(|values| Source::Pool(Pool::spread(values, None)));
         }
         Ok(())
     }

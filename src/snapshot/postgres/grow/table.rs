@@ -66,6 +66,8 @@ pub(crate) struct Foreign {
     pub(crate) cut: f64,
     /// The keys that the parent will have, where it is not there yet and rows must refer to it nevertheless; in order.
     pub(crate) promised: Option<Arc<[i64]>>,
+    /// The lowest and the highest key of the parent in its profile, if it is made after one.
+    pub(crate) there: Option<(i64, i64)>,
 }
 
 /// A CHECK constraint, of the table or of a domain that a column has.
@@ -161,6 +163,7 @@ fn foreign_key(row: &Row) -> Foreign {
         parent_columns: row.get(4),
         cut: 1.0,
         promised: None,
+        there: None,
     }
 }
 

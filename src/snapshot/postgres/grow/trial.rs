@@ -8,7 +8,8 @@ use std::collections::BTreeMap;
 use tokio_postgres::{Client, Config};
 
 use super::{
-    GrowError, Task, Wished, generator, load, name, order_of, overrides, planned, promised, tasks_of, with_profile,
+    GrowError, Task, Wished, generator, load, name, note_ranges, order_of, overrides, planned, promised, tasks_of,
+    with_profile,
 };
 use crate::profile::Profile;
 use crate::scenario::{ColumnWish, ProfileWish, TableWish};
@@ -48,6 +49,7 @@ pub(crate) async fn trial(
             }
         }
     }
+    note_ranges(&mut tasks);
     let turns = order_of(&tasks);
     let mut cut = BTreeMap::new();
     let mut failed = Vec::new();

@@ -15,7 +15,6 @@ use super::super::table::Foreign;
 use super::super::tuples::Tuples;
 use super::units;
 use super::{Pattern, Rare, Shaped, distinct, likely, positions, profile_of, seed_of, shape};
-use crate::snapshot::grow::numbers::Numbers;
 use crate::snapshot::grow::scale::Scale;
 
 /// Settles a foreign key: its rows refer to as many parents as in the profile, as unevenly, in the same order.
@@ -47,10 +46,12 @@ pub(super) async fn settle(
         None
     };
     let seed = seed_of(pattern, &column.name);
-    let pointed = match (&own, &numbers) {
-        (None, Some(numbers)) => pointed(&kind, &keys, columns.iter().position(|of| *of == at), numbers),
-        _ => None,
-    };
+    let part = columns.iter().position(|of| *of == at);
+    let whole = |row: usize| whole(&kind, keys.value(row, part?)?);
+    let listed: Option<Vec<i64>> = (0..keys.len()).map(whole).collect();
+    let listed = listed.filter(|_| own.is_none());
+    let places = |listed: &Option<Vec<i64>>| numbers.as_ref()?.places_in(listed.as_ref()?, key.there);
+    let pointed = places(&listed);
     let profile = &likely(profile, pointed.as_ref().map(|pointed| pointed.bounds.as_slice()), pattern);
     let positions = match &pointed {
         Some(pointed) if pointed.commons.len() == profile.frequencies.len() => {
@@ -63,34 +64,48 @@ pub(super) async fn settle(
     let shape = Arc::new(shape(profile, nulls, &positions, draft.rows, seed));
     // Where nearly every parent had children, every parent has some.
     let distinct = distinct(profile, draft.rows).saturating_sub(profile.frequencies.len() as u64).clamp(1, count);
-    let keys = Arc::new(keys);
-    for (part, at) in columns.iter().enumerate() {
-        let (mut commons, mut taken) = (Tuples::new(1), BTreeSet::new());
-        for position in &positions {
+    let commons: Vec<u64> = {
+        let mut taken = BTreeSet::new();
+        let free = |position: &f64| {
             #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "below the count")]
             let mut nth_key = ((position * count as f64) as u64).min(count - 1);
             // Common ones that stand close together are parents of their own nevertheless.
             while (taken.len() as u64) < count && !taken.insert(nth_key) {
                 nth_key = (nth_key + 1) % count;
             }
+            nth_key
+        };
+        positions.iter().map(free).collect()
+    };
+    // The others are none of them, if there are any.
+    let (others, pointed) = if own.is_none() && (commons.len() as u64) < count {
+        let (others, rows) = keys.without(&commons);
+        (others, places(&listed.as_ref().map(|listed| rows.iter().map(|row| listed[*row]).collect())))
+    } else {
+        (keys.clone(), pointed)
+    };
+    let others = Arc::new(others);
+    for (part, at) in columns.iter().enumerate() {
+        let mut values = Tuples::new(1);
+        for nth_key in &commons {
             if let Some(own) = &own {
                 let mut field = BytesMut::new();
-                own.put_pick(own.shape.of_rank(nth_key), &mut field);
-                commons.push_raw(&field);
+                own.put_pick(own.shape.of_rank(*nth_key), &mut field);
+                values.push_raw(&field);
             } else {
-                commons.push_raw(keys.raw(usize::try_from(nth_key).unwrap_or(0), part));
+                values.push_raw(keys.raw(usize::try_from(*nth_key).unwrap_or(0), part));
             }
         }
         let rare = match (&own, &pointed) {
             (Some(own), _) => Rare::Own(Arc::clone(own)),
             (None, Some(pointed)) => {
                 let scale = Scale::new(&pointed.bounds, distinct, shape.rare_filled(), false, seed);
-                Rare::Pointed(Arc::clone(&keys), part, scale)
+                Rare::Pointed(Arc::clone(&others), part, scale)
             }
-            (None, None) => Rare::Listed(Arc::clone(&keys), part),
+            (None, None) => Rare::Listed(Arc::clone(&others), part),
         };
         let distinct = shape.behind_nulls(distinct);
-        let shaped = Shaped { shape: Arc::clone(&shape), commons, distinct, rare, rows: draft.rows };
+        let shaped = Shaped { shape: Arc::clone(&shape), commons: values, distinct, rare, rows: draft.rows };
         draft.sources[*at] = Some(Source::Shaped(Arc::new(shaped)));
     }
     Ok(())
@@ -106,12 +121,6 @@ fn own_key(draft: &Draft<'_>, key: &Foreign) -> Option<Arc<Shaped>> {
         Some(Source::Shaped(shaped)) if shaped.shape.rare() == draft.rows => Some(Arc::clone(shaped)),
         _ => None,
     }
-}
-
-/// Numbers of a profile as places in the list of a parent's keys, which is in their order; `None` if they are no whole numbers.
-fn pointed(kind: &Kind, keys: &Tuples, part: Option<usize>, numbers: &Numbers) -> Option<Numbers> {
-    let values: Vec<i64> = (0..keys.len()).map(|at| whole(kind, keys.value(at, part?)?)).collect::<Option<_>>()?;
-    numbers.places_in(&values)
 }
 
 /// A whole number from its binary form.
