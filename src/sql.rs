@@ -1,7 +1,9 @@
 //! Splitting a script into statements, and naming them.
 //!
-//! Two dialects: [`postgres`] and [`mysql`] (which is MariaDB's as well). Nothing here judges syntax; that is left to the server.
+//! Two dialects: [`postgres`] and [`mysql`] (which is MariaDB's as well). [`history`] knows what migration tools say for
+//! themselves. Nothing here judges syntax; that is left to the server.
 
+pub mod history;
 pub mod mysql;
 pub mod postgres;
 

@@ -10,6 +10,7 @@ use super::second_pass::Touched;
 use super::{Pending, RehearseError, Work, disk, target, until_cancelled};
 use crate::migration::command::{self, Target};
 use crate::migration::half_applied;
+use crate::migration::history::versions;
 use crate::migration::sql::{self, SendError};
 use crate::observe::{Activity, Observation, Observer};
 use crate::query::{Rehearsal, Sets};
@@ -114,6 +115,9 @@ impl Applying<'_> {
                 Err(failure)
             }
         };
+        if matches!(self.work, Work::Command { .. }) {
+            versions::mark(&mut migration.statements, self.target.engine);
+        }
         if let (Some(_), Ok(()), Some(full)) = (&why, &result, disk::full(&migration.statements, self.server).await) {
             result = Err(full);
         }

@@ -16,6 +16,9 @@ pub struct Finding {
     /// The migration (its `id`) that it is about.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub migration: Option<String>,
+    /// Which of the versions that a command applied, as its tool calls it; left out where that is not known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub version: Option<String>,
     /// The file to look at: the migration's, or the query's.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub file: Option<String>,

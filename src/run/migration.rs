@@ -85,6 +85,14 @@ pub struct Statement {
     pub error: Option<SqlError>,
     /// Whether it ran in a transaction that was open before it or that it left open.
     pub in_transaction: bool,
+    /// Whether a migration tool sent it for itself: for the table in which it keeps its history, for a lock among its own
+    /// kind, or to learn something from the catalog.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub bookkeeping: bool,
+    /// The tool's own version that it belongs to, as the tool's history has it (`b2`, `shop.0002_index`); left out where that is
+    /// not known, and for versioned files, which are migrations of their own.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub version: Option<String>,
     /// From the first byte forwarded to the server to its ready-for-query, on the tap's clock.
     pub duration_ms: Millis,
     /// Rows that the server said it touched, or for `DO` and `CALL` those that its counters say were changed; left out

@@ -15,7 +15,10 @@ pub mod scanner;
 pub mod tables;
 pub mod transaction;
 
+use super::history::Piece;
 use super::{Script, Statement};
+use cursor::Cursor;
+use lexer::Kind;
 use modes::Modes;
 use scanner::{Item, RawStatement, ScanError, Scanner};
 
@@ -36,4 +39,21 @@ pub fn script(sql: &str, modes: Modes) -> Result<Script, ScanError> {
     }
     script.comments = scanner.into_comments();
     Ok(script)
+}
+
+/// The pieces of a statement. Names are folded to small letters, quoted or not: these servers mostly tell no difference.
+pub fn pieces(sql: &str) -> Vec<Piece> {
+    let piece = |token: cursor::Token<'_>| {
+        let text = String::from_utf8_lossy(token.text);
+        Some(match token.kind {
+            Kind::Word => Piece::Name(text.to_lowercase()),
+            Kind::Name => Piece::Name(text.trim_matches('`').to_lowercase()),
+            Kind::Number => Piece::Value(text.into_owned()),
+            Kind::Literal => Piece::Value(text.trim_matches(['\'', '"']).replace("''", "'")),
+            Kind::Symbol(b'?') => Piece::Parameter(0),
+            Kind::Symbol(symbol) => Piece::Symbol(symbol),
+            _ => return None,
+        })
+    };
+    Cursor::new(sql.as_bytes()).filter_map(piece).collect()
 }

@@ -15,7 +15,10 @@ pub mod transaction;
 
 use thiserror::Error;
 
+use super::history::Piece;
 use super::{MetaCommand, Script, Statement};
+use cursor::Cursor;
+use lexer::Kind;
 use scanner::{Item, ScanError, Scanner};
 
 /// Why a script could not be split.
@@ -65,6 +68,28 @@ pub fn split(sql: &str) -> Result<Vec<Statement>, SplitError> {
         Some(MetaCommand { line, text, .. }) => Err(SplitError::Meta { line, text }),
         None => Ok(script.statements),
     }
+}
+
+/// The pieces of a statement.
+pub fn pieces(sql: &str) -> Vec<Piece> {
+    let mut pieces = Vec::new();
+    for token in Cursor::new(sql, true) {
+        let piece = match token.kind {
+            Kind::Word => Piece::Name(token.text.to_lowercase()),
+            Kind::Name => Piece::Name(token.text.trim_matches('"').replace("\"\"", "\"")),
+            Kind::Number if pieces.last() == Some(&Piece::Symbol(b'$')) => {
+                pieces.pop();
+                Piece::Parameter(token.text.parse().unwrap_or_default())
+            }
+            Kind::Number => Piece::Value(token.text.to_owned()),
+            Kind::Literal => Piece::Value(token.text.trim_matches('\'').replace("''", "'")),
+            Kind::Symbol(symbol) => Piece::Symbol(symbol),
+            Kind::Backslash => Piece::Symbol(b'\\'),
+            Kind::Space | Kind::LineComment | Kind::BlockComment => continue,
+        };
+        pieces.push(piece);
+    }
+    pieces
 }
 
 #[cfg(test)]

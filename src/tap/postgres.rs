@@ -219,7 +219,7 @@ impl Relay {
         }
         if let Some(unit) = self.tracker.client_sends(message, Instant::now()) {
             if !unit.sql.is_empty() {
-                self.watch.begun(&unit.sql, unit.began);
+                self.watch.begun(&unit.sql, unit.version.clone(), unit.began);
             }
             self.awaiting.push_back(unit);
         }

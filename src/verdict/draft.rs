@@ -13,6 +13,7 @@ impl Finding {
             code: code.to_owned(),
             severity,
             migration: None,
+            version: None,
             file: None,
             line: None,
             table: None,
@@ -27,7 +28,9 @@ impl Finding {
     pub(super) fn in_migration(mut self, migration: &Migration, statement: Option<usize>) -> Self {
         self.migration = Some(migration.id.clone());
         self.file.clone_from(&migration.path);
-        self.line = statement.and_then(|index| migration.statements.get(index)).and_then(|statement| statement.line);
+        let statement = statement.and_then(|index| migration.statements.get(index));
+        self.line = statement.and_then(|statement| statement.line);
+        self.version = statement.and_then(|statement| statement.version.clone());
         self
     }
 

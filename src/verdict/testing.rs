@@ -271,6 +271,8 @@ pub(crate) fn statement(line: u32, sql: &str, millis: u64) -> StatementFacts {
         status: StatementStatus::Ok,
         error: None,
         in_transaction: true,
+        bookkeeping: false,
+        version: None,
         duration_ms: ms(millis),
         rows: None,
         locks: Some(Vec::new()),

@@ -94,7 +94,7 @@ fn directly(sandbox: &Sandbox) -> (String, String) {
 #[test]
 fn each_statement_of_three_revisions_is_measured_and_alembic_is_none_the_wiser() {
     let sandbox = project("    op.create_table('notes', sa.Column('id', sa.BigInteger(), primary_key=True))\n");
-    sandbox.rehearse().expect(0);
+    let ended = sandbox.rehearse().expect(0);
     let record = sandbox.record();
 
     let add = statement(&record, "ALTER TABLE orders ADD COLUMN status");
@@ -112,6 +112,15 @@ fn each_statement_of_three_revisions_is_measured_and_alembic_is_none_the_wiser()
     let blocking = record["migrations"][0]["blocking"].as_array().expect("the first revision blocks");
     assert!(blocking.iter().any(|blocking| blocking["table"] == "public.orders"), "{blocking:#?}");
 
+    for (beginning, version) in [("ALTER TABLE orders", "a1"), ("CREATE INDEX", "b2"), ("\nCREATE TABLE notes", "c3")] {
+        assert_eq!(statement(&record, beginning)["version"], version);
+    }
+    assert_eq!(statement(&record, "\nCREATE TABLE alembic_version")["bookkeeping"], true);
+    assert_eq!(statement(&record, "UPDATE alembic_version")["version"], "b2");
+    assert!(ended.stdout.contains("\n version b2\n CREATE INDEX"), "{}", ended.stdout);
+    assert!(!ended.stdout.contains("alembic_version"), "{}", ended.stdout);
+    assert!(ended.stdout.contains(" statements that the migration tool sent for itself are not shown"));
+
     let said = ["said.txt", "current.txt"].map(|file| fs::read_to_string(sandbox.path(file)).expect("written"));
     assert!(said[0].contains("Running upgrade b2 -> c3"), "{}", said[0]);
     assert!(said[1].contains("c3 (head)"), "{}", said[1]);
@@ -123,7 +132,7 @@ fn each_statement_of_three_revisions_is_measured_and_alembic_is_none_the_wiser()
 fn a_revision_that_fails_on_the_data_is_told_with_the_statement_and_the_rest_is_measured() {
     let sandbox = project("    op.create_check_constraint('small', 'orders', 'total < 500')\n");
     let ended = sandbox.rehearse().expect(1);
-    assert!(ended.stdout.contains("error[fails-on-data]"), "{}", ended.stdout);
+    assert!(ended.stdout.contains("error[fails-on-data] migration command"), "{}", ended.stdout);
     let record = sandbox.record();
     let failing = statement(&record, "ALTER TABLE orders ADD CONSTRAINT small");
     assert_eq!(failing["error"]["sqlstate"], "23514");

@@ -240,6 +240,8 @@ impl Watch {
             status: if error.is_some() { StatementStatus::Error } else { StatementStatus::Ok },
             error,
             in_transaction: self.in_transaction,
+            bookkeeping: false,
+            version: None,
             duration_ms: ended.saturating_duration_since(running.began).into(),
             rows: None,
             locks: None,

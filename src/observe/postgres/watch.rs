@@ -77,6 +77,8 @@ pub struct Watch {
 #[derive(Debug)]
 struct Running {
     sql: String,
+    /// The version of a migration tool that it writes down by parameters, which the text does not tell.
+    version: Option<String>,
     began: Instant,
     line: Option<u32>,
     sampler: Sampler,
@@ -108,8 +110,9 @@ impl Watch {
         self.backend = i32::try_from(pid).unwrap_or_default();
     }
 
-    /// Statements are being forwarded; the server will answer them as one.
-    pub fn begun(&mut self, sql: &[String], began: Instant) {
+    /// Statements are being forwarded; the server will answer them as one. `version` is what their parameters write into the
+    /// history of a migration tool.
+    pub fn begun(&mut self, sql: &[String], version: Option<String>, began: Instant) {
         let sql = sql.join(";\n");
         let line = {
             let mut record = self.observer.record();
@@ -120,7 +123,7 @@ impl Watch {
         (self.observer.listener)(Activity::Begun { sql: sql.clone() });
         let sampler =
             Sampler::start(Arc::clone(&self.observer.sampling.client), self.observer.sample.clone(), self.backend);
-        self.running = Some(Running { sql, began, line, sampler });
+        self.running = Some(Running { sql, version, began, line, sampler });
     }
 
     /// The server answered something that executes nothing.
@@ -238,6 +241,8 @@ impl Watch {
             status: if answer.error.is_some() { StatementStatus::Error } else { StatementStatus::Ok },
             error: answer.error,
             in_transaction: before != TransactionStatus::Idle || self.status != TransactionStatus::Idle,
+            bookkeeping: false,
+            version: running.version,
             duration_ms: ended.saturating_duration_since(running.began).into(),
             rows: rows(&answer.tags).or(changed),
             locks: found.locks.map(|_| locks),

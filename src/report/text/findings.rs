@@ -84,6 +84,10 @@ fn place(finding: &Finding) -> Option<String> {
     match (&finding.file, finding.line, &finding.migration) {
         (Some(file), Some(line), _) => Some(format!("{file}:{line}")),
         (Some(file), None, _) => Some(file.clone()),
-        (None, _, migration) => migration.as_ref().map(|id| format!("migration {id}")),
+        (None, _, migration) => finding
+            .version
+            .as_ref()
+            .map(|version| format!("version {version}"))
+            .or_else(|| migration.as_ref().map(|id| format!("migration {id}"))),
     }
 }

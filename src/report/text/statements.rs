@@ -26,6 +26,8 @@ const MOST_HEADINGS: usize = 10;
 const MOST_NAMES: usize = 5;
 /// Statements that only frame others are shown from this time on.
 const FRAME_MS: f64 = 10.0;
+/// Statements that a migration tool sends for itself are shown from this time on.
+const OWN_MS: f64 = 100.0;
 
 const HEADER: [&str; 6] = ["statement", "time", "strongest lock", "reads\nblocked", "writes\nblocked", "rewritten"];
 /// Lines of the table before its first row: two of the header and the rule under it.
@@ -62,6 +64,7 @@ pub(super) fn section(run: &Run, style: Style) -> String {
     if let Some(longest) = hidden.iter().map(|row| row.statement.duration_ms).max() {
         text.push(format!("{} of {all} statements are not shown, none longer than {longest}", hidden.len()));
     }
+    text.extend(own(run));
     text.extend(not_run(run));
     text.extend(legend);
     lines(&text)
@@ -83,12 +86,29 @@ fn candidates(run: &Run) -> Vec<Row<'_>> {
     });
     statements
         .filter(|(.., statement)| !verdict::is_greeting(statement))
+        .filter(|(migration, _, statement)| !folded(&run.migrations[*migration], statement))
         .filter(|(.., statement)| !frames(statement) || statement.duration_ms.as_f64() > FRAME_MS || failed(statement))
         .map(|(migration, index, statement)| {
             let held = shutting_out(run, statement, None).filter_map(|lock| lock.held_ms);
             Row { migration, index, statement, blocked: held.max() }
         })
         .collect()
+}
+
+/// Whether a tool's own statement is left out. One that failed is none of its own if the migration did.
+fn folded(migration: &Migration, statement: &Statement) -> bool {
+    let telling = failed(statement) && migration.status == MigrationStatus::Failed;
+    statement.bookkeeping && !telling && statement.duration_ms.as_f64() <= OWN_MS
+}
+
+/// How many statements are left out as the tool's own.
+fn own(run: &Run) -> Option<String> {
+    let all = run.migrations.iter().flat_map(|migration| migration.statements.iter().map(move |of| (migration, of)));
+    match all.filter(|(migration, statement)| folded(migration, statement)).count() {
+        0 => None,
+        1 => Some("1 statement that the migration tool sent for itself is not shown".to_owned()),
+        count => Some(format!("{count} statements that the migration tool sent for itself are not shown")),
+    }
 }
 
 fn frames(statement: &Statement) -> bool {
@@ -139,7 +159,9 @@ fn name(statement: &Statement) -> String {
         StatementStatus::Error => "FAILED ",
         StatementStatus::Lost => "LOST ",
     };
-    let sql: Vec<&str> = statement.sql.split_whitespace().collect();
+    // A file that was sent as one message may begin with the marks of its tool.
+    let lines = statement.sql.lines().skip_while(|line| line.trim().is_empty() || line.trim_start().starts_with("--"));
+    let sql: Vec<&str> = lines.flat_map(str::split_whitespace).collect();
     format!("{line}{failed}{}", sql.join(" "))
 }
 
@@ -205,7 +227,7 @@ fn strongest(run: &Run, statement: &Statement, style: Style) -> String {
     let Some(mode) = candidates.first().map(|lock| &lock.mode) else { return NONE.to_owned() };
     let strongest = candidates.iter().filter(|lock| lock.mode == *mode);
     let largest = strongest.min_by_key(|lock| Reverse((lock.table.is_none(), table::before(run, table_of(lock)).rows)));
-    let relation = largest.map_or("", |lock| short(run.engine(), &lock.relation));
+    let relation = largest.map_or("", |lock| short(run.engine(), known_as(lock)));
     let lock = format!("{} {relation}", mode.strip_suffix("Lock").unwrap_or(mode));
     let others = tables.len().saturating_sub(1);
     let with_others = format!("{lock} +{others} more");
@@ -219,6 +241,11 @@ fn short(engine: Engine, relation: &str) -> &str {
         Engine::Postgres => relation.strip_prefix("public.").unwrap_or(relation),
         Engine::Mysql | Engine::Mariadb => relation,
     }
+}
+
+/// What is locked, by a name that people know, which that of a table's TOAST is not.
+fn known_as(lock: &Lock) -> &str {
+    if lock.relation.starts_with("pg_toast.") { table_of(lock) } else { &lock.relation }
 }
 
 /// The table that a lock is on, or on a part of.
@@ -283,7 +310,18 @@ fn under_headings(run: &Run, shown: &[Row<'_>], table: &[String], style: Style) 
     let mut text: Vec<String> = table.iter().take(HEADER_LINES).cloned().collect();
     for (index, migration) in run.migrations.iter().enumerate() {
         let rows = shown.iter().zip(table.iter().skip(HEADER_LINES)).filter(|(row, _)| row.migration == index);
-        let rows: Vec<String> = rows.map(|(_, line)| line.clone()).collect();
+        let mut version = None;
+        let rows = rows.flat_map(|(row, line)| {
+            // A command has several versions below its one heading.
+            let next = row.statement.version.as_deref();
+            let heading = match next {
+                Some(next) => (version != Some(next)).then(|| format!(" version {next}")),
+                None => version.map(|_| " of no version that is known".to_owned()),
+            };
+            version = next;
+            heading.into_iter().chain([line.clone()])
+        });
+        let rows: Vec<String> = rows.collect();
         let telling = !rows.is_empty() || run.migrations.len() <= MOST_HEADINGS;
         if migration.status == MigrationStatus::Failed || telling && migration.status == MigrationStatus::Applied {
             text.push(style.paint(Tone::Strong, &heading(migration)));

@@ -314,6 +314,8 @@ impl Watch {
                 status: if error.is_some() { StatementStatus::Error } else { StatementStatus::Ok },
                 error,
                 in_transaction,
+                bookkeeping: false,
+                version: None,
                 duration_ms: piece.ended.saturating_duration_since(piece.began).into(),
                 rows,
                 locks: is_known.then_some(locks),
