@@ -3,6 +3,8 @@
 use std::path::PathBuf;
 
 use pretty_assertions::assert_eq;
+use rehearsal::scenario::{Dump, SnapshotWish};
+use rehearsal::snapshot::{Progress, prepare};
 
 use crate::lab::{Database, Lab, Place, fixture, with_server};
 
@@ -125,5 +127,27 @@ fn a_custom_dump_of_a_newer_server_says_to_use_a_newer_server() {
         assert!(text.contains("shop.dump") && text.contains("newer") && text.contains("version"), "{text}");
         assert!(error.is_the_scenarios(), "the scenario asks for the wrong server");
         older.stop().await.expect("the server stops");
+    });
+}
+
+#[test]
+fn how_far_a_restore_is_is_told_while_the_rows_of_one_table_go_in() {
+    with_server(Place::Local, async |lab: &Lab| {
+        let database = lab.database().await;
+        let row = format!("1\t{}\n", "x".repeat(990));
+        let text = format!("CREATE TABLE t (id int, text text);\nCOPY t FROM stdin;\n{}\\.\n", row.repeat(60_000));
+        let file = lab.file("rows.sql", text);
+        let told = std::sync::Mutex::new(std::collections::BTreeSet::new());
+        let listen = |progress: Progress<'_>| {
+            if let Progress::Bytes { done, total: Some(total), .. } = progress
+                && (1..total).contains(&done)
+            {
+                told.lock().expect("one thread").insert(done);
+            }
+        };
+        let wish = SnapshotWish { restore: vec![Dump::from(file)], ..SnapshotWish::default() };
+        prepare(&database.access(), &wish, &lab.server, &listen).await.expect("it is restored");
+        // The two statements alone would be told of twice.
+        assert!(told.lock().expect("one thread").len() > 2, "{told:?}");
     });
 }

@@ -8,6 +8,7 @@ use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
 use std::pin::pin;
 use std::sync::atomic::Ordering;
+use std::time::Duration;
 
 use bytes::Bytes;
 use futures_util::SinkExt;
@@ -36,6 +37,8 @@ const BATCH: usize = 256 << 10;
 const AHEAD: usize = 64;
 /// So many bytes are read on from an extension that the server lacks, to say what needs it.
 const READ_ON: usize = 64 << 20;
+/// How often the listener is told of bytes that are on their way.
+const TICK: Duration = Duration::from_millis(100);
 /// A statement may name so many roles that are not there.
 const ROLES: usize = 50;
 
@@ -69,12 +72,26 @@ pub(crate) async fn restore(
         script.keep_quiet().await?;
         script.notes.push(quiet_note(file));
     }
-    while let Some(item) = items.recv().await {
-        let item = item.map_err(|source| not_scanned(file, source))?;
-        script.take(item, &mut items).await?;
-        listen(Progress::Bytes { work: Work::Restore, file, done: done.load(Ordering::Relaxed), total });
+    let sent = async {
+        while let Some(item) = items.recv().await {
+            let item = item.map_err(|source| not_scanned(file, source))?;
+            script.take(item, &mut items).await?;
+        }
+        script.flush().await
+    };
+    // The rows of a table are one item, however many they are.
+    let mut tick = tokio::time::interval(TICK);
+    let mut sent = Box::pin(sent);
+    loop {
+        tokio::select! {
+            sent = &mut sent => break sent?,
+            _ = tick.tick() => {
+                listen(Progress::Bytes { work: Work::Restore, file, done: done.load(Ordering::Relaxed), total });
+            }
+        }
     }
-    script.flush().await?;
+    drop(sent);
+    listen(Progress::Bytes { work: Work::Restore, file, done: done.load(Ordering::Relaxed), total });
     if is_dump && !tail.has(COMPLETE) {
         let what = "its last line (`-- PostgreSQL database dump complete`) is missing, so rows or statements may be missing \
                     too (a script made from a dump by hand should not begin as one: take out the line `-- PostgreSQL \
