@@ -10,6 +10,7 @@ mod columns;
 mod holds;
 mod inside;
 pub mod lock_mode;
+mod log;
 pub(super) mod probe;
 mod sampler;
 pub mod watch;
@@ -17,6 +18,7 @@ pub mod watch;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
+use tokio::sync::OnceCell;
 use tokio_postgres::{Config, Statement as Prepared};
 
 use super::{Listener, Observation};
@@ -26,6 +28,7 @@ use ask::{Ask, AskError, Outside};
 use catalog::{Catalog, Statistics};
 use columns::Columns;
 use holds::{Hold, Pause};
+use log::{LogReader, Span, Written};
 
 /// How long the tap may take to notice that a statement has ended, and a server that a backend crashed. Both do at once, unless the
 /// machine is busy.
@@ -39,6 +42,11 @@ pub struct Observer {
     sample: Prepared,
     /// `SHOW server_version_num`.
     version: u32,
+    /// `wal_segment_size` in bytes.
+    segment: u64,
+    /// Reads the log's records, once it was asked for; `None` where it cannot.
+    log: OnceCell<Option<LogReader>>,
+    config: Config,
     /// Whether utility commands may use parallel workers, whose reads are not counted with the backend's.
     parallel: bool,
     listener: Listener,
@@ -66,6 +74,8 @@ struct Record {
     columns: Columns,
     initial_columns: Option<Columns>,
     statements: Vec<Statement>,
+    /// Where in the log each of them has written, if that is known.
+    logged: Vec<Option<Span>>,
     /// How many were sent and are not on record yet.
     running: u32,
     /// When the first statement began and the last ended.
@@ -77,6 +87,8 @@ struct Record {
     connections: u32,
     /// The end of the write-ahead log when the last boundary had been observed.
     wal_end: u64,
+    /// Bytes of temporary files that had been reported by then; `None` where some may not have been.
+    temp_bytes: Option<u64>,
     samples: u64,
     held_back: Vec<Duration>,
     /// The first failure to observe, after which figures are not to be trusted.
@@ -109,17 +121,25 @@ impl Observer {
             return Err(ObserveError::TooOld(shown));
         }
         // Sizes are asked of relations that another connection of the tool may have locked: do not wait for it.
-        control.client.batch_execute("SET lock_timeout = '200ms'; SET jit = off").await?;
+        // Nor may reading a large catalog count among temporary files.
+        control.client.batch_execute("SET lock_timeout = '200ms'; SET jit = off; SET work_mem = '64MB'").await?;
         if version >= 150_000 {
             control.client.batch_execute("SET stats_fetch_consistency = none").await?;
         }
-        let workers: String = control.client.query_one("SHOW max_parallel_maintenance_workers", &[]).await?.get(0);
+        let settings = "SELECT current_setting('max_parallel_maintenance_workers'), \
+                        (SELECT setting::int8 FROM pg_catalog.pg_settings WHERE name = 'wal_segment_size')";
+        let settings = control.client.query_one(settings, &[]).await?;
+        let workers: String = settings.get(0);
+        let segment: i64 = settings.get(1);
         let observer = Self {
             locks: control.client.prepare(&sampler::query(true)).await?,
             sample: sampling.client.prepare(&sampler::query(true)).await?,
             control,
             sampling,
             version,
+            segment: u64::try_from(segment).unwrap_or(16 << 20),
+            log: OnceCell::new(),
+            config: config.clone(),
             parallel: workers != "0",
             listener,
             record: Mutex::new(Record::default()),
@@ -134,13 +154,16 @@ impl Observer {
         let columns = Columns::read(&mut Outside(&self.control.client)).await?;
         let committed = Arc::new(self.read_committed().await?);
         let wal_end = self.wal_end().await?;
+        let temp_bytes = self.temp_bytes().await?;
         let mut record = self.record();
         record.initial_columns.get_or_insert_with(|| columns.clone());
+        record.temp_bytes = temp_bytes;
         record.columns = columns;
         record.committed = committed;
         record.stale = false;
         record.wal_end = wal_end;
         record.statements.clear();
+        record.logged.clear();
         record.holds.clear();
         record.pauses.clear();
         record.span = None;
@@ -162,6 +185,7 @@ impl Observer {
         }
         let columns = Columns::read(&mut Outside(&self.control.client)).await?;
         let now = self.read_committed().await?;
+        self.read_log().await;
         let mut record = self.record();
         let initial = record.initial_columns.as_ref().unwrap_or(&record.columns);
         let removed = record.columns.removed(&columns, initial);
@@ -177,6 +201,25 @@ impl Observer {
             to.saturating_duration_since(from).saturating_sub(paused).into()
         });
         Ok(Observation { statements: std::mem::take(&mut record.statements), duration, blocking, removed })
+    }
+
+    /// Reads again what the statements wrote to the log, where the server lets it be read.
+    async fn read_log(&self) {
+        let spans: Vec<Span> =
+            self.record().logged.iter().map(|span| span.unwrap_or(Span { from: 0, to: 0 })).collect();
+        if self.version < 150_000 || spans.is_empty() {
+            return;
+        }
+        let Some(reader) = self.log.get_or_init(|| LogReader::open(&self.config)).await else { return };
+        let Some(written) = reader.read(&spans).await else { return };
+        let mut record = self.record();
+        let Record { statements, logged, .. } = &mut *record;
+        for ((statement, span), Written { bytes, images }) in statements.iter_mut().zip(logged).zip(written) {
+            if span.is_some() {
+                statement.counters.wal_bytes = Some(Some(bytes));
+                statement.counters.page_image_bytes = Some(Some(images));
+            }
+        }
     }
 
     /// Waits until everything that was sent is on record: an error is told to the client before the server stands still, so
@@ -242,5 +285,13 @@ impl Observer {
         let sql = "SELECT pg_catalog.pg_wal_lsn_diff(pg_catalog.pg_current_wal_insert_lsn(), '0/0')";
         let rows = Outside(&self.control.client).ask(sql).await?;
         Ok(rows.first().and_then(|row| row.first()?.as_deref()?.parse().ok()).unwrap_or(0))
+    }
+
+    /// Bytes of temporary files that backends have reported for this database.
+    async fn temp_bytes(&self) -> Result<Option<u64>, AskError> {
+        let sql = "SELECT pg_catalog.pg_stat_get_db_temp_bytes(d.oid) FROM pg_catalog.pg_database d \
+                   WHERE d.datname = pg_catalog.current_database()";
+        let rows = Outside(&self.control.client).ask(sql).await?;
+        Ok(rows.first().and_then(|row| row.first()?.as_deref()?.parse().ok()))
     }
 }

@@ -268,9 +268,17 @@ pub struct Scan {
 /// out; one that was not observed is `null`.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Counters {
-    /// Bytes of write-ahead log between this statement's end and the one before it (PostgreSQL).
+    /// Bytes of write-ahead log between this statement's end and the one before it (PostgreSQL): of its records, without those
+    /// of background processes; where these could not be read again, all but the headers of the log's pages.
     #[serde(default, deserialize_with = "said", skip_serializing_if = "Option::is_none")]
     pub wal_bytes: Figure,
+    /// Those of them that are images of whole pages: the first change of a page after a checkpoint writes one (PostgreSQL).
+    #[serde(default, deserialize_with = "said", skip_serializing_if = "Option::is_none")]
+    pub page_image_bytes: Figure,
+    /// Bytes of temporary files (PostgreSQL); known of statements outside a transaction alone, since a backend reports them
+    /// when its transaction ends.
+    #[serde(default, deserialize_with = "said", skip_serializing_if = "Option::is_none")]
+    pub temp_bytes: Figure,
     /// Pages that were not in shared buffers (PostgreSQL).
     #[serde(default, deserialize_with = "said", skip_serializing_if = "Option::is_none")]
     pub blocks_read: Figure,

@@ -6,6 +6,7 @@
 
 mod agreement;
 mod clients;
+mod counters;
 mod facts;
 mod fixture;
 mod histories;

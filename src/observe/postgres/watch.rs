@@ -16,6 +16,7 @@ use super::catalog::Oid;
 use super::holds::{self, Hold, Key, Pause};
 use super::inside::Touched;
 use super::lock_mode::LockMode;
+use super::log::Span;
 use super::sampler::{Log, Sampler, Seen};
 use super::{Observer, Record};
 use crate::observe::Activity;
@@ -206,7 +207,7 @@ impl Watch {
         let Ended { running, answer, before, at: ended, log, found } = ended;
         let observer = Arc::clone(&self.observer);
         let mut record = observer.record();
-        let wal_bytes = found.wal_end.map(|end| end.saturating_sub(record.wal_end));
+        let logged = found.wal_end.map(|end| Span { from: record.wal_end, to: end.max(record.wal_end) });
         let index = record.statements.len();
         let known: Vec<(Oid, LockMode)> =
             self.open.iter().map(|hold| (record.holds[*hold].key.relation, record.holds[*hold].key.mode)).collect();
@@ -253,12 +254,15 @@ impl Watch {
             lock_wait_timeout_s: None,
             implicit_commit: false,
             counters: Counters {
-                wal_bytes: Some(wal_bytes),
+                wal_bytes: Some(logged.map(|span| span.bytes(observer.segment))),
+                page_image_bytes: Some(None),
+                temp_bytes: Some(found.temp_bytes),
                 blocks_read: Some(blocks.map(|blocks| blocks.read)),
                 blocks_hit: Some(blocks.map(|blocks| blocks.hit)),
                 ..Counters::default()
             },
         });
+        record.logged.push(logged);
         record.samples += log.samples;
         record.span = Some((record.span.map_or(running.began, |(from, _)| from.min(running.began)), ended));
         // Everything that is no longer held was let go, at the latest when the server answered.

@@ -41,6 +41,7 @@ pub(super) struct Found {
     pub(super) rewrites: Option<Vec<Rewrite>>,
     pub(super) reads: Option<Reads>,
     pub(super) wal_end: Option<u64>,
+    pub(super) temp_bytes: Option<u64>,
 }
 
 impl Watch {
@@ -53,7 +54,8 @@ impl Watch {
         let locks = self.held_locks().await?;
         let wal_end = Some(self.observer.wal_end().await?);
         let mut asked: Vec<Oid> = locks.iter().map(|(oid, _, _)| *oid).collect();
-        let nothing = Found { locks: Some(locks), rewrites: Some(Vec::new()), reads: Some(Reads::default()), wal_end };
+        let (rewrites, reads) = (Some(Vec::new()), Some(Reads::default()));
+        let nothing = Found { locks: Some(locks), rewrites, reads, wal_end, temp_bytes: None };
         let rolled_back = answer.tags.iter().any(|tag| tag == "ROLLBACK");
         if rolled_back {
             // To a savepoint: everything that was touched may be as it was, without a lock on it.
@@ -87,13 +89,16 @@ impl Watch {
         let touched = std::mem::take(&mut self.touched).oids();
         let has_snapshot = std::mem::take(&mut self.has_snapshot);
         let has_failed = std::mem::take(&mut self.has_failed);
-        let nothing =
-            Found { locks: Some(Vec::new()), rewrites: Some(Vec::new()), reads: Some(Reads::default()), wal_end };
+        let (locks, rewrites, reads) = (Some(Vec::new()), Some(Vec::new()), Some(Reads::default()));
+        let nothing = Found { locks, rewrites, reads, wal_end, temp_bytes: (!in_transaction).then_some(0) };
         if in_transaction {
             if has_failed {
                 self.refresh(None, backend).await?;
             } else if has_snapshot && !touched.is_empty() {
                 self.refresh(Some(&touched), backend).await?;
+            } else if has_snapshot {
+                // What it has used is reported at some time or other.
+                self.observer.record().temp_bytes = None;
             }
             return Ok(nothing);
         }
@@ -110,22 +115,22 @@ impl Watch {
             }
         }
         let was_stale = self.observer.record().stale;
-        let (before, now) = self.refresh(None, backend).await?;
+        let (before, now, temp_bytes) = self.refresh(None, backend).await?;
         let is_stale = self.observer.record().stale;
         let rewrites = with_sizes(now.rewrites_since(&before), &mut Outside(&self.observer.control.client)).await;
         let counted = self.observer.counts_transactions() && !was_stale && !is_stale;
         // Workers have reported, too, by now.
         let reads = counted.then(|| now.reads_since(&before, false));
-        Ok(Found { locks, rewrites: Some(rewrites), reads, wal_end })
+        Ok(Found { locks, rewrites: Some(rewrites), reads, wal_end, temp_bytes: temp_bytes.filter(|_| counted) })
     }
 
     /// Reads the database anew as everybody sees it, or only what is around some relations; gives it as it was and as
-    /// it is.
+    /// it is, and the bytes of temporary files since.
     async fn refresh(
         &self,
         around: Option<&[Oid]>,
         backend: &mut (impl Ask + Send),
-    ) -> Result<(Arc<Catalog>, Arc<Catalog>), AskError> {
+    ) -> Result<(Arc<Catalog>, Arc<Catalog>, Option<u64>), AskError> {
         let mut stale = false;
         if self.observer.counts_transactions() {
             // Counters are reported at most once a second otherwise. The tool's own time limit may hit this question,
@@ -146,10 +151,12 @@ impl Watch {
                 Arc::new(all)
             }
         };
+        let temp_bytes = if stale { None } else { self.observer.temp_bytes().await? };
         let mut record = self.observer.record();
+        let temp_before = std::mem::replace(&mut record.temp_bytes, temp_bytes);
         record.stale = stale || (around.is_some() && record.stale);
         let before = std::mem::replace(&mut record.committed, Arc::clone(&now));
-        Ok((before, now))
+        Ok((before, now, temp_bytes.zip(temp_before).map(|(now, before)| now.saturating_sub(before))))
     }
 
     async fn held_locks(&self) -> Result<Vec<(Oid, LockMode, How)>, AskError> {
