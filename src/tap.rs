@@ -4,6 +4,8 @@
 //! statement boundaries the observer is told, and at those where the server waits for the client anyway, the reply is
 //! held back while the observer looks. Limits: TLS and GSS encryption are answered with no (the hop is loopback).
 
+#[cfg(test)]
+mod garbled;
 pub mod mysql;
 pub mod postgres;
 

@@ -2,6 +2,8 @@
 
 mod ask;
 mod frame;
+#[cfg(test)]
+mod fuzz;
 mod unit;
 
 use std::collections::VecDeque;
@@ -30,7 +32,8 @@ type ServerStream = Either<UnixStream, TcpStream>;
 const SERVER_BULK: &[u8] = b"Dd";
 /// What the client sends in bulk: COPY data.
 const CLIENT_BULK: &[u8] = b"d";
-/// As much is read from one side ahead of what the other side takes, or may be sent yet; then it has to wait.
+/// As much is read from one side ahead of what the other side takes, or may be sent yet; then it has to wait. A message that is
+/// longer is read to its end.
 const AHEAD: usize = 1 << 20;
 /// How long a client that has left is waited for to be heard by the server.
 const LAST_WORDS: Duration = Duration::from_secs(1);
@@ -161,7 +164,8 @@ impl Relay {
     async fn run(&mut self) -> Result<(), RelayError> {
         loop {
             let Backend { reader, writer, framer, to_server, .. } = &mut self.backend;
-            let may_read_client = self.from_client.buffer.len() < AHEAD && to_server.len() < AHEAD;
+            let enough = AHEAD.max(self.from_client.wanted());
+            let may_read_client = self.from_client.buffer.len() < enough && to_server.len() < AHEAD;
             let may_read_server = self.to_client.len() < AHEAD;
             tokio::select! {
                 read = reader.read_buf(&mut framer.buffer), if may_read_server => {
@@ -232,7 +236,7 @@ impl Relay {
                 Frame::Bulk(part) => self.to_client.extend_from_slice(&part),
                 Frame::Message(message) => {
                     match message.tag() {
-                        b'K' => self.watch.backend((&message.body()[..4]).get_u32()),
+                        b'K' => self.watch.backend(process_id(message.body())),
                         b'C' => self.answer.tags.push(text(message.body()).0),
                         b'E' => self.answer.error = Some(sql_error(message.body())),
                         b'G' | b'W' => self.copy = Copy::Sending,
@@ -273,6 +277,11 @@ impl Relay {
         }
         Ok(())
     }
+}
+
+/// The process that serves a connection, of the server's key data; 0 where it does not say.
+fn process_id(body: &[u8]) -> u32 {
+    body.first_chunk().map_or(0, |id| u32::from_be_bytes(*id))
 }
 
 fn garbled(error: impl std::fmt::Display) -> RelayError {

@@ -100,6 +100,20 @@ fn copy_and_portals_and_large_results_go_through() {
 }
 
 #[test]
+fn a_statement_of_many_megabytes_goes_through() {
+    test(async {
+        let server = server(VERSIONS[0].0, VERSIONS[0].1).await;
+        let rig = Rig::with(&server, "CREATE TABLE t (note text)").await;
+        let tool = rig.tapped().await;
+        let long = format!("INSERT INTO t VALUES ('{}')", "x".repeat(8 << 20));
+        within(SOON, "a long statement", tool.client.batch_execute(&long)).await.expect("it runs");
+        drop(tool);
+        assert_eq!(rig.end().await.statements[0].rows, Some(1));
+        server.stop().await.expect("the server stops");
+    });
+}
+
+#[test]
 fn a_cancel_request_reaches_the_statement_that_runs() {
     test(async {
         let server = server(VERSIONS[0].0, VERSIONS[0].1).await;

@@ -62,7 +62,7 @@ impl Asking<'_> {
         loop {
             while let Some(Frame::Message(message)) = whole.next().map_err(|_| AskError::Garbled)? {
                 match message.tag() {
-                    b'D' => rows.push(row(&message)),
+                    b'D' => rows.push(row(&message).ok_or(AskError::Garbled)?),
                     b'E' => error = Some(super::sql_error(message.body()).message),
                     b'Z' => {
                         std::mem::swap(&mut whole.buffer, &mut framer.buffer);
@@ -81,18 +81,23 @@ impl Asking<'_> {
     }
 }
 
-/// The fields of a row in text form.
-fn row(message: &Message) -> Row {
+/// The fields of a row in text form; `None` if it is not one.
+pub(super) fn row(message: &Message) -> Option<Row> {
     let mut body = message.body();
-    let count = body.get_u16();
-    (0..count)
-        .map(|_| {
-            let length = usize::try_from(body.get_i32()).ok()?;
-            let value = String::from_utf8_lossy(&body[..length]).into_owned();
-            body.advance(length);
-            Some(value)
-        })
-        .collect()
+    let count = body.try_get_u16().ok()?;
+    let mut fields = Row::new();
+    for _ in 0..count {
+        let field = match usize::try_from(body.try_get_i32().ok()?) {
+            Ok(length) => {
+                let (value, rest) = body.split_at_checked(length)?;
+                body = rest;
+                Some(String::from_utf8_lossy(value).into_owned())
+            }
+            Err(_) => None,
+        };
+        fields.push(field);
+    }
+    Some(fields)
 }
 
 #[cfg(test)]
@@ -104,6 +109,6 @@ mod tests {
         let mut framer = Framer::new(b"");
         framer.buffer.extend_from_slice(b"D\0\0\0\x13\0\x03\0\0\0\x01x\xff\xff\xff\xff\0\0\0\0");
         let Ok(Some(Frame::Message(message))) = framer.next() else { panic!("not a message") };
-        assert_eq!(row(&message), [Some("x".to_owned()), None, Some(String::new())]);
+        assert_eq!(row(&message), Some(vec![Some("x".to_owned()), None, Some(String::new())]));
     }
 }

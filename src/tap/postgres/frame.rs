@@ -33,6 +33,10 @@ impl Message {
 
 /// Bytes of type and length.
 const HEADER: usize = 5;
+/// No server takes or sends a longer message (`PQ_LARGE_MESSAGE_LIMIT`).
+const LONGEST: usize = (1 << 30) - 1;
+/// Room is made for no more of a message before its bytes are there.
+const ROOM: usize = 1 << 20;
 
 /// Cuts a stream into frames.
 #[derive(Debug)]
@@ -41,6 +45,8 @@ pub(super) struct Framer {
     pub(super) buffer: BytesMut,
     /// Bytes of a bulk message that are still to come.
     bulk_left: usize,
+    /// Bytes of the message that is there in part, and of interest as a whole.
+    wanted: usize,
     /// Types of messages whose content is of no interest.
     bulk: &'static [u8],
 }
@@ -55,7 +61,7 @@ pub(super) struct FrameError {
 
 impl Framer {
     pub(super) fn new(bulk: &'static [u8]) -> Self {
-        Self { buffer: BytesMut::with_capacity(64 * 1024), bulk_left: 0, bulk }
+        Self { buffer: BytesMut::with_capacity(64 * 1024), bulk_left: 0, wanted: 0, bulk }
     }
 
     /// The next frame; `None` until more is read into the buffer.
@@ -66,15 +72,17 @@ impl Framer {
             }
             let tag = self.buffer[0];
             let length = (&self.buffer[1..HEADER]).get_u32() as usize;
-            if length < 4 {
+            if !(4..=LONGEST).contains(&length) {
                 return Err(FrameError { tag: char::from(tag), length });
             }
             let total = length + 1;
             if !self.bulk.contains(&tag) {
                 if self.buffer.len() < total {
-                    self.buffer.reserve(total - self.buffer.len());
+                    self.buffer.reserve((total - self.buffer.len()).min(ROOM));
+                    self.wanted = total;
                     return Ok(None);
                 }
+                self.wanted = 0;
                 return Ok(Some(Frame::Message(Message(self.buffer.split_to(total).freeze()))));
             }
             self.bulk_left = total;
@@ -83,6 +91,11 @@ impl Framer {
             return Ok(None);
         }
         Ok(self.rest_of_bulk().map(Frame::Bulk))
+    }
+
+    /// How many bytes have to be in the buffer before there is a next frame, if that is known.
+    pub(super) fn wanted(&self) -> usize {
+        self.wanted
     }
 
     /// Whether a bulk message has been given in part.
