@@ -188,11 +188,17 @@ impl Server {
         }
     }
 
+    /// Forgets the dump that it was given last, so that the next one is not taken for the same because of its name.
+    pub(crate) async fn forget_dump(&self) -> Result<(), ServerError> {
+        match &self.provider {
+            Provider::Container(server) => server.forget_dump().await,
+            Provider::Local(_) | Provider::External(_) | Provider::Command(_) => Ok(()),
+        }
+    }
+
     /// Gives it the measured settings again, and forgets the dumps that it was given.
     pub(crate) async fn end_filling(&self) -> Result<(), ServerError> {
-        if let Provider::Container(server) = &self.provider {
-            server.forget_dump().await?;
-        }
+        self.forget_dump().await?;
         match &self.provider {
             Provider::External(server) => return server.settle().await,
             Provider::Command(server) => return server.server.settle().await,

@@ -64,20 +64,25 @@ pub async fn reach(engine: Engine, url: &str) -> Result<Reached, String> {
     let without = ["sslmode=disable", "ssl-mode=disabled"];
     let declined = url.split(['?', '&']).any(|parameter| without.contains(&parameter.to_ascii_lowercase().as_str()));
     let unasked = place.tls.is_none() && !declined && place.is_elsewhere();
-    if unasked && engine != Engine::Postgres {
-        return Err(format!(
-            "{place} is on another machine, and TLS is not spoken to MySQL and MariaDB: go through a tunnel (ssh -L), or, where \
-             the way to it is trusted, say ssl-mode=DISABLED in the URL"
-        ));
-    }
     if unasked {
         place.tls = Some(Trust::Anybody);
     }
-    let tunnel = tunnel(&mut place).await.map_err(|why| {
-        let advice = "; where the way to it is trusted, sslmode=disable in the URL goes without TLS";
+    let not_reached = |place: &Place, why: String| {
+        let advice =
+            "; where the way to it is trusted, sslmode=disable (ssl-mode=DISABLED) in the URL goes without TLS";
         format!("{place} cannot be reached: {why}{}", if unasked { advice } else { "" })
-    })?;
-    Ok(Reached { access: place.access(engine, &database), _tunnel: tunnel })
+    };
+    if engine == Engine::Postgres {
+        let tunnel = tunnel(&mut place).await.map_err(|why| not_reached(&place, why))?;
+        return Ok(Reached { access: place.access(engine, &database), _tunnel: tunnel });
+    }
+    let mut access = place.access(engine, &database);
+    if let (Access::Mysql(opts), Some(trust)) = (&mut access, &place.tls) {
+        let builder = mysql_async::OptsBuilder::from_opts(opts.clone());
+        *opts = builder.ssl_opts(tls::of_mysql(trust)).into();
+        access.ask().await.map_err(|why| not_reached(&place, why))?;
+    }
+    Ok(Reached { access, _tunnel: None })
 }
 
 /// The URL that a scenario means, with its password.
@@ -102,6 +107,10 @@ impl ExternalServer {
     ) -> Result<(Self, Vec<String>), ServerError> {
         let engine = wish.engine;
         let mut place = Place::parse(engine, url).map_err(|why| ExternalError::Url { of: source.to_owned(), why })?;
+        if engine != Engine::Postgres && place.tls.is_some() {
+            let why = "it demands TLS, which the tap does not speak to MySQL and MariaDB; take that out, or go through a tunnel";
+            return Err(ExternalError::Url { of: source.to_owned(), why: why.to_owned() }.into());
+        }
         if may.in_place && place.database.is_none() {
             return Err(ExternalError::NoDatabase { place: place.to_string() }.into());
         }

@@ -1,5 +1,6 @@
 //! A profile is taken of a table of skewed, partly null data on MySQL, and a table is made after it.
 
+use std::process::Command;
 use std::time::Duration;
 
 use mysql_async::OptsBuilder;
@@ -7,10 +8,11 @@ use pretty_assertions::assert_eq;
 use rehearsal::profile::mysql::{Wish, profile};
 use rehearsal::profile::{Keep, Profile};
 use rehearsal::run::RowSource;
-use rehearsal::scenario::{ProfileWish, SnapshotWish};
+use rehearsal::scenario::{Engine, ProfileWish, SnapshotWish};
+use rehearsal::server::{Access, Endpoint, reach};
 use rehearsal::snapshot::prepare;
 
-use crate::lab::{Database, Lab, Place, with_server};
+use crate::lab::{Database, Lab, Place, container, with_server};
 
 const MYSQL: Place = Place::Mysql("9.7");
 
@@ -137,5 +139,42 @@ fn a_reader_profiles_what_it_may_read_even_while_others_lock_it() {
         profile(&opts, &hasty).await.expect("a profile of a locked table");
         original.run("UNLOCK TABLES").await;
         original.run(&format!("DROP USER '{reader}'")).await;
+    });
+}
+
+#[test]
+fn production_is_spoken_to_with_tls_and_believed_by_its_authority() {
+    with_server(MYSQL, async |lab: &Lab| {
+        let database = lab.database().await;
+        database.run("CREATE TABLE t (id int PRIMARY KEY)").await;
+        let folder = database.rows::<String>("SELECT @@datadir").await.remove(0);
+        let Endpoint::Tcp { host, port } = lab.server.endpoint() else { panic!("a container has a port") };
+        let authority = lab.file("ca.pem", "");
+        let source = format!("{}:{folder}ca.pem", container(port));
+        let copied = Command::new("docker").args(["cp", &source]).arg(&authority).output();
+        assert!(copied.expect("docker starts").status.success());
+        let reader = Lab::name("reader");
+        database.run(&format!("CREATE USER '{reader}' IDENTIFIED BY 'p@ss' REQUIRE SSL")).await;
+        database.run(&format!("GRANT SELECT ON {}.* TO '{reader}'", database.name)).await;
+        let url = |rest: &str| format!("mysql://{reader}:p%40ss@{host}:{port}/{}?{rest}", database.name);
+        let reached = async |rest: &str| match reach(Engine::Mysql, &url(rest)).await {
+            Ok(reached) => match &reached.access {
+                Access::Mysql(opts) => {
+                    profile(opts, &wish()).await.map(|made| made.tables.len()).map_err(|e| e.to_string())
+                }
+                Access::Postgres(_) => panic!("another engine"),
+            },
+            Err(error) => Err(error),
+        };
+        assert_eq!(reached("ssl-mode=REQUIRED").await, Ok(1));
+        // Its certificate has no name of a machine in it, and is by an authority of its own.
+        for (rest, words) in [
+            ("ssl-mode=VERIFY_IDENTITY".to_owned(), "cannot be reached"),
+            (format!("ssl-ca={}", authority.display()), "cannot be reached"),
+            ("ssl-mode=DISABLED".to_owned(), "denied"),
+        ] {
+            let error = reached(&rest).await.expect_err(&rest);
+            assert!(error.to_lowercase().contains(words) && !error.contains("p@ss"), "{rest}: {error}");
+        }
     });
 }

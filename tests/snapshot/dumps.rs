@@ -151,3 +151,18 @@ fn how_far_a_restore_is_is_told_while_the_rows_of_one_table_go_in() {
         assert!(told.lock().expect("one thread").len() > 2, "{told:?}");
     });
 }
+
+/// Two dumps, one after the other in a file of the same name: the second is not taken for the first, which is in the container.
+pub(crate) async fn a_dump_is_not_known_by_its_name_on(lab: &Lab) {
+    for rows in [3, 5] {
+        let source = lab.database().await;
+        source.run(&format!("CREATE TABLE t (id int); INSERT INTO t SELECT generate_series(1, {rows})")).await;
+        let bytes = lab.program("pg_dump", &["-d", &source.name, "--format=custom"], None).await;
+        let file = lab.file("same.dump", bytes);
+        let ours = lab.database().await;
+        lab.prepare(&ours, std::slice::from_ref(&file), vec![], 1).await.expect("it is restored");
+        assert_eq!(ours.count("t").await, rows);
+        lab.drop(ours).await;
+        lab.drop(source).await;
+    }
+}

@@ -8,6 +8,7 @@ fn restores_and_grows(version: &'static str) {
         dumps::a_plain_dump_is_restored_by(lab).await;
         dumps::a_custom_dump_is_restored_by(lab).await;
         dumps::restoring_archives_crashes_nothing_on(lab).await;
+        dumps::a_dump_is_not_known_by_its_name_on(lab).await;
         types::every_type_grows_on(lab).await;
         keys::keys_hold_on(lab).await;
         rest::growing_is_cancelled_on(lab).await;

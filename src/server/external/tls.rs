@@ -1,4 +1,5 @@
-//! TLS to a PostgreSQL server elsewhere: a port of this machine whose connections go on to it encrypted.
+//! TLS to a server elsewhere. To PostgreSQL: a port of this machine whose connections go on to it encrypted. To MySQL the driver
+//! speaks it itself, since there a client that knows of no TLS would send its password in another way.
 //!
 //! Everything here (sessions, probes, the tap, `pg_restore`) speaks to that port without TLS, and the server sees a client that
 //! asked for it (PostgreSQL manual, 54.2.11 "SSL Session Encryption"). Limits: no channel binding, no client certificates.
@@ -9,6 +10,7 @@ use std::net::{Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
 use std::sync::Arc;
 
+use mysql_async::SslOpts;
 use tokio::io::{AsyncReadExt, AsyncWriteExt, copy_bidirectional};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::task::{JoinHandle, JoinSet};
@@ -30,6 +32,19 @@ pub(in crate::server) enum Trust {
     Anybody,
     /// One with a certificate for its name (`verify-full`), by the authorities of this file or else of the system.
     Known(Option<PathBuf>),
+}
+
+/// What the driver of MySQL is to do. Without a file, authorities are those that Mozilla trusts.
+pub(super) fn of_mysql(trust: &Trust) -> SslOpts {
+    match trust {
+        Trust::Anybody => {
+            SslOpts::default().with_danger_accept_invalid_certs(true).with_danger_skip_domain_validation(true)
+        }
+        Trust::Known(None) => SslOpts::default(),
+        Trust::Known(Some(file)) => {
+            SslOpts::default().with_root_certs(vec![file.clone().into()]).with_disable_built_in_roots(true)
+        }
+    }
 }
 
 /// A port of this machine that leads to a server. Dropping it closes every connection that goes through it.

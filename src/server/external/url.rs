@@ -129,18 +129,8 @@ fn mysql(url: &str) -> Result<Place, String> {
     if !url.starts_with("mysql://") {
         return Err("it does not begin with mysql://".to_owned());
     }
-    // Whatever is behind `?` is of one driver or another, each with names of its own.
     let (url, parameters) = url.split_once('?').unwrap_or((url, ""));
-    let demands_tls = |parameter: &str| {
-        let (name, value) = parameter.split_once('=').unwrap_or((parameter, ""));
-        let (name, value) = (name.to_ascii_lowercase(), value.to_ascii_lowercase());
-        name.contains("ssl")
-            && !["", "0", "false", "disabled", "disable", "preferred", "prefer"].contains(&value.as_str())
-    };
-    if parameters.split('&').any(demands_tls) {
-        return Err("it demands TLS, which is not spoken to MySQL and MariaDB; take that out, or go through a tunnel"
-            .to_owned());
-    }
+    let tls = mysql_tls(parameters)?;
     let opts = Opts::from_url(url).map_err(|_| {
         "it is not of the form mysql://USER:PASSWORD@HOST:PORT/DATABASE (letters such as @ and / are written as %40 and %2F)"
             .to_owned()
@@ -149,7 +139,34 @@ fn mysql(url: &str) -> Result<Place, String> {
     let user = opts.user().ok_or("it names no user")?.to_owned();
     let login = Login { user, password: opts.pass().map(str::to_owned) };
     let database = opts.db_name().filter(|name| !name.is_empty()).map(str::to_owned);
-    Ok(Place::new(endpoint, login, database, None))
+    Ok(Place::new(endpoint, login, database, tls))
+}
+
+/// What the parameters of a MySQL URL say of TLS: `ssl-mode` and `ssl-ca`, as the server's own clients have them (MySQL 9.7 manual,
+/// 6.2.3 "Command Options for Connecting to the Server"). Whatever else is behind `?` is of one driver or another, each with names of
+/// its own; those that demand TLS get it.
+fn mysql_tls(parameters: &str) -> Result<Option<Trust>, String> {
+    let (mut mode, mut authorities) = (String::new(), None);
+    for parameter in parameters.split('&') {
+        let (name, value) = parameter.split_once('=').unwrap_or((parameter, ""));
+        let (name, value) =
+            (name.to_ascii_lowercase().replace('_', "-"), percent_decode_str(value).decode_utf8_lossy());
+        match name.as_str() {
+            "ssl-ca" | "sslca" => authorities = Some(PathBuf::from(value.into_owned())),
+            "ssl-mode" | "sslmode" => mode = value.to_ascii_uppercase().replace('-', "_"),
+            name if name.contains("ssl") && !["", "0", "false"].contains(&value.to_ascii_lowercase().as_str()) => {
+                mode = "REQUIRED".to_owned();
+            }
+            _ => {}
+        }
+    }
+    match mode.as_str() {
+        "" if authorities.is_some() => Ok(Some(Trust::Known(authorities))),
+        "" | "DISABLED" | "DISABLE" | "PREFERRED" | "PREFER" => Ok(None),
+        "REQUIRED" | "REQUIRE" => Ok(Some(Trust::Anybody)),
+        "VERIFY_CA" | "VERIFY_IDENTITY" | "VERIFY_FULL" => Ok(Some(Trust::Known(authorities))),
+        _ => Err("it has an `ssl-mode` that does not exist".to_owned()),
+    }
 }
 
 #[cfg(test)]
@@ -194,6 +211,24 @@ mod tests {
     }
 
     #[test]
+    fn a_url_of_mysql_demands_tls_as_its_clients_have_it() {
+        let known = |file: Option<&str>| Some(Trust::Known(file.map(PathBuf::from)));
+        for (parameters, tls) in [
+            ("", None),
+            ("?charset=utf8&ssl-mode=preferred", None),
+            ("?useSSL=false", None),
+            ("?ssl=true", Some(Trust::Anybody)),
+            ("?ssl_mode=REQUIRED", Some(Trust::Anybody)),
+            ("?ssl-mode=VERIFY_IDENTITY", known(None)),
+            ("?ssl-ca=%2Fetc%2Frds%20ca.pem&sslmode=verify-ca", known(Some("/etc/rds ca.pem"))),
+            ("?ssl-ca=/etc/ca.pem", known(Some("/etc/ca.pem"))),
+        ] {
+            let place = Place::parse(Engine::Mysql, &format!("mysql://me@db/shop{parameters}")).expect(parameters);
+            assert_eq!(place.tls, tls, "{parameters}");
+        }
+    }
+
+    #[test]
     fn a_url_that_cannot_be_used_is_refused_without_quoting_it() {
         for (engine, url) in [
             (Engine::Postgres, "mysql://me:hunter2@db/shop"),
@@ -201,7 +236,7 @@ mod tests {
             (Engine::Postgres, "postgresql://me:hunter2@a,b/shop"),
             (Engine::Postgres, "postgresql://me:hunter2@db/shop?sslmode=full"),
             (Engine::Postgres, "postgresql://me:hunter2@db/shop?sslmode=require&channel_binding=require"),
-            (Engine::Mysql, "mysql://me:hunter2@db/shop?ssl-mode=REQUIRED"),
+            (Engine::Mysql, "mysql://me:hunter2@db/shop?ssl-mode=NEEDED"),
             (Engine::Postgres, "postgresql:///shop"),
             (Engine::Mysql, "postgresql://me:hunter2@db/shop"),
             (Engine::Mysql, "mysql://me:hunter2@db:port/shop"),

@@ -70,6 +70,7 @@ pub(crate) async fn restore(
     let hearing =
         Hearing { file: name, listen, bytes: size(archive.path), indexes: AtomicU64::new(0), made: AtomicU64::new(0) };
     let hear = |word: RestoreWord<'_>| hearing.hear(word);
+    server.forget_dump().await.map_err(|source| RestoreError::Run { file: name.to_owned(), source })?;
     // Not `--schema-only`, which leaves out whose large objects are.
     let schema = ["--section=pre-data", "--section=post-data", "--file=-"].map(str::to_owned);
     let needs = Needs::of(&run(server, archive, &schema, &hear).await?.stdout);
