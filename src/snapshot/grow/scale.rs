@@ -39,7 +39,9 @@ impl Scale {
                 let room = (high.abs_diff(low) + 1).max(ranks);
                 parts = vec![Part { low, room, distinct: 1, cells: None }];
             }
-            parts.iter_mut().for_each(|part| part.distinct = u64::MAX);
+            for part in &mut parts {
+                part.distinct = u64::MAX;
+            }
             return Self { parts, seed };
         }
         share_out(&mut parts, distinct);
