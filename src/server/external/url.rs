@@ -146,7 +146,7 @@ fn mysql(url: &str) -> Result<Place, String> {
 /// 6.2.3 "Command Options for Connecting to the Server"). Whatever else is behind `?` is of one driver or another, each with names of
 /// its own; those that demand TLS get it.
 fn mysql_tls(parameters: &str) -> Result<Option<Trust>, String> {
-    let (mut mode, mut authorities) = (String::new(), None);
+    let (mut mode, mut authorities, mut asked) = (String::new(), None, false);
     for parameter in parameters.split('&') {
         let (name, value) = parameter.split_once('=').unwrap_or((parameter, ""));
         let (name, value) =
@@ -154,13 +154,13 @@ fn mysql_tls(parameters: &str) -> Result<Option<Trust>, String> {
         match name.as_str() {
             "ssl-ca" | "sslca" => authorities = Some(PathBuf::from(value.into_owned())),
             "ssl-mode" | "sslmode" => mode = value.to_ascii_uppercase().replace('-', "_"),
-            name if name.contains("ssl") && !["", "0", "false"].contains(&value.to_ascii_lowercase().as_str()) => {
-                mode = "REQUIRED".to_owned();
+            name => {
+                asked |= name.contains("ssl") && !["", "0", "false"].contains(&value.to_ascii_lowercase().as_str());
             }
-            _ => {}
         }
     }
     match mode.as_str() {
+        "" if asked && authorities.is_none() => Ok(Some(Trust::Anybody)),
         "" if authorities.is_some() => Ok(Some(Trust::Known(authorities))),
         "" | "DISABLED" | "DISABLE" | "PREFERRED" | "PREFER" => Ok(None),
         "REQUIRED" | "REQUIRE" => Ok(Some(Trust::Anybody)),
