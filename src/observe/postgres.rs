@@ -91,6 +91,8 @@ struct Record {
     temp_bytes: Option<u64>,
     samples: u64,
     held_back: Vec<Duration>,
+    /// Whether a client left since the tap does not speak TLS.
+    refused_encryption: bool,
     /// The first failure to observe, after which figures are not to be trusted.
     trouble: Option<String>,
 }
@@ -168,7 +170,13 @@ impl Observer {
         record.pauses.clear();
         record.span = None;
         record.line = None;
+        record.refused_encryption = false;
         Ok(())
+    }
+
+    /// A client wanted TLS, was told that there is none, and left.
+    pub fn encryption_was_refused(&self) {
+        self.record().refused_encryption = true;
     }
 
     /// Says from which line of a file the next statement comes; `None` for one that is in no file.
@@ -200,7 +208,9 @@ impl Observer {
                 .sum();
             to.saturating_duration_since(from).saturating_sub(paused).into()
         });
-        Ok(Observation { statements: std::mem::take(&mut record.statements), duration, blocking, removed })
+        let refused_encryption = record.refused_encryption;
+        let statements = std::mem::take(&mut record.statements);
+        Ok(Observation { statements, duration, blocking, removed, refused_encryption })
     }
 
     /// Reads again what the statements wrote to the log, where the server lets it be read.

@@ -23,6 +23,10 @@ use crate::tap::Tap;
 const BEFORE: &str = "before";
 const AFTER: &str = "after";
 
+/// What to do about a tool that insists on TLS.
+const NO_ENCRYPTION: &str = "\nThe tool asked for TLS and left, since between it and the scratch server, on this machine, there \
+    is none: set `sslmode=disable` or `prefer` for the rehearsal, as DATABASE_URL and PGSSLMODE of the command have it";
+
 /// How long after the tool was stopped the server may take to be done with it.
 const SETTLING: Duration = Duration::from_millis(50);
 
@@ -104,6 +108,9 @@ impl Applying<'_> {
         let mut why = None;
         let mut result = match self.follow(index, &mut why).await {
             Ok(observation) => {
+                if let Some(failure) = why.as_mut().filter(|_| observation.refused_encryption) {
+                    failure.why.push_str(NO_ENCRYPTION);
+                }
                 put(&mut migration, observation);
                 Ok(())
             }

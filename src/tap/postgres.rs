@@ -66,7 +66,15 @@ pub(super) async fn relay(
     observer: &Arc<Observer>,
 ) -> Result<(), RelayError> {
     client.set_nodelay(true)?;
-    let Some(first) = first_packet(&mut client).await? else { return Ok(()) };
+    let first = match first_packet(&mut client).await? {
+        First::Packet(first) => first,
+        First::Left { refused } => {
+            if refused {
+                observer.encryption_was_refused();
+            }
+            return Ok(());
+        }
+    };
     let mut server = connect(endpoint).await?;
     server.write_all(&first.bytes).await?;
     if first.code == CANCEL_REQUEST {
@@ -98,13 +106,22 @@ struct FirstPacket {
     bytes: Vec<u8>,
 }
 
-/// Reads packets until one that is to be forwarded: requests for encryption are answered with no. `None` when the
-/// client went away.
-async fn first_packet(client: &mut TcpStream) -> Result<Option<FirstPacket>, RelayError> {
+/// What comes first from a client.
+enum First {
+    Packet(FirstPacket),
+    /// Nothing that is to be forwarded. `refused`: it asked for TLS, and left when it was told that there is none.
+    Left {
+        refused: bool,
+    },
+}
+
+/// Reads packets until one that is to be forwarded: requests for encryption are answered with no.
+async fn first_packet(client: &mut TcpStream) -> Result<First, RelayError> {
+    let mut refused = false;
     loop {
         let mut head = [0; 8];
         if client.read_exact(&mut head).await.is_err() {
-            return Ok(None);
+            return Ok(First::Left { refused });
         }
         let (length, code) = ((&head[..4]).get_u32() as usize, (&head[4..]).get_u32());
         if !(head.len()..=FIRST_PACKET_LIMIT).contains(&length) {
@@ -115,9 +132,10 @@ async fn first_packet(client: &mut TcpStream) -> Result<Option<FirstPacket>, Rel
         client.read_exact(&mut bytes[head.len()..]).await?;
         if code == SSL_REQUEST || code == GSS_REQUEST {
             client.write_all(b"N").await?;
+            refused |= code == SSL_REQUEST;
             continue;
         }
-        return Ok(Some(FirstPacket { code, bytes }));
+        return Ok(First::Packet(FirstPacket { code, bytes }));
     }
 }
 

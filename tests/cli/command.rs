@@ -65,6 +65,14 @@ fn a_program_that_fails_shows_the_end_of_its_output() {
 }
 
 #[test]
+fn a_program_that_insists_on_encryption_is_told_what_to_set() {
+    let ended = Sandbox::migrated_by("PGSSLMODE=require psql -qXc 'SELECT 1'").rehearse().expect(1);
+    let said = ended.stdout.split_whitespace().collect::<Vec<_>>().join(" ");
+    assert!(said.contains("server does not support SSL, but SSL was required"), "{said}");
+    assert!(said.contains("set `sslmode=disable` or `prefer` for the rehearsal"), "{said}");
+}
+
+#[test]
 fn a_program_that_is_not_there_is_told_by_the_shell() {
     let ended = Sandbox::migrated_by("no-such-tool upgrade").rehearse().expect(1);
     assert!(ended.stdout.contains("no-such-tool: not found"), "{}", ended.stdout);

@@ -24,3 +24,4 @@ mod providers;
 mod remote;
 mod sandbox;
 mod secrets;
+mod tools;
