@@ -136,7 +136,7 @@ pub enum RehearseError {
         /// The end of its log, set off.
         log: String,
     },
-    /// A migration met a disk that is full.
+    /// The server met a disk that is full.
     #[error("the disk of the scratch server is full: make room on {place}, or rehearse on fewer rows (--rows-scale)")]
     DiskFull {
         /// Where the server keeps its data.
@@ -274,7 +274,10 @@ async fn explain_loss<T>(result: Result<T, RehearseError>, server: &Server) -> R
     match result {
         Err(RehearseError::Interrupted) | Ok(_) => result,
         Err(error) if server.answers().await => Err(error),
-        Err(_) => Err(RehearseError::ServerGone { log: server.log_tail().await }),
+        Err(_) => {
+            let log = server.log_tail().await;
+            Err(disk::ended(server, &log).unwrap_or(RehearseError::ServerGone { log }))
+        }
     }
 }
 

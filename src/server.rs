@@ -270,6 +270,13 @@ impl Server {
         }
     }
 
+    /// How much room there is left where its data is, in bytes; not known of a server elsewhere.
+    pub(crate) fn free_bytes(&self) -> Option<u64> {
+        let Provider::Local(_) = &self.provider else { return None };
+        let disk = nix::sys::statvfs::statvfs(&local::kept_in()).ok()?;
+        Some(disk.blocks_available() * disk.fragment_size())
+    }
+
     /// How what is kept of it is removed.
     pub(crate) fn removal(&self) -> &'static str {
         match &self.provider {

@@ -16,3 +16,13 @@ pub(super) async fn full(statements: &[Statement], server: &Server) -> Option<Re
         || matches!(error.code, Some(3 | 14 | 20 | 1021 | 1030 | 1114)) && server.log_tail().await.contains(WORDS);
     told.then(|| RehearseError::DiskFull { place: server.disk() })
 }
+
+/// A segment of PostgreSQL's write-ahead log: a server that cannot make the next one ends itself, and takes away what it has of it.
+const SEGMENT: u64 = 16 << 20;
+
+/// The failure of the machine that took the server with it, if it was that one. Its log may have found no room on the same
+/// disk, so that is looked at as well.
+pub(super) fn ended(server: &Server, log: &str) -> Option<RehearseError> {
+    let told = log.contains(WORDS) || server.free_bytes().is_some_and(|free| free < SEGMENT);
+    told.then(|| RehearseError::DiskFull { place: server.disk() })
+}

@@ -1,8 +1,10 @@
 //! The server is killed in the middle of a statement: one clear error, what was measured, and nothing left behind.
 
+use std::process::Command;
+
 use nix::sys::signal::Signal;
 
-use crate::sandbox::{Ended, Sandbox};
+use crate::sandbox::{Ended, Sandbox, ended};
 use crate::{docker, process};
 
 fn slow() -> Sandbox {
@@ -84,4 +86,23 @@ fn a_statement_that_computes_does_not_outlive_its_server() {
     process::signal(postmaster, Signal::SIGKILL);
     run.ended().expect(3);
     sandbox.assert_clean();
+}
+
+#[test]
+fn a_local_server_that_ends_itself_since_its_disk_is_full() {
+    let sandbox = Sandbox::shop().with(
+        "migrations/002_large.sql",
+        "CREATE TABLE large AS SELECT repeat('x', 900) AS x FROM generate_series(1, 300000);\n",
+    );
+    let small = sandbox.path("small");
+    std::fs::create_dir(&small).expect("our own folder");
+    let mounted = Command::new("mount").args(["-t", "tmpfs", "-o", "size=150m,mode=755", "tmpfs"]).arg(&small).status();
+    assert!(mounted.expect("mount is there").success(), "a file system can be mounted");
+    let full = ended(sandbox.command(&["run", "scenario.toml"]).env("REHEARSAL_CACHE_DIR", &small));
+    let left = std::fs::read_dir(small.join("servers")).expect("a server was there").count();
+    let unmounted = Command::new("umount").arg(&small).status();
+    assert!(unmounted.expect("umount is there").success(), "nothing uses it any more");
+    let full = full.expect(3);
+    assert!(full.error().starts_with("error: the disk of the scratch server is full"), "{}", full.stderr);
+    assert_eq!(left, 0);
 }

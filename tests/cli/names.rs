@@ -26,6 +26,32 @@ fn quotes_spaces_and_emoji_in_names_come_out_as_they_are() {
 }
 
 #[test]
+fn names_of_63_bytes_and_of_keywords_off_the_search_path_come_out_as_they_are() {
+    let long = format!("\"{}x\"", "Ü".repeat(31));
+    let schema = format!(
+        "SET standard_conforming_strings = off;\nCREATE SCHEMA \"Out Side\";\nSET search_path = \"Out Side\";\n\
+         CREATE COLLATION german (provider = icu, locale = 'de-DE');\n\
+         CREATE TABLE \"select\" (id int, \"from\" text COLLATE german);\n\
+         INSERT INTO \"select\" VALUES (1, 'it\\'s; one');\nCREATE TABLE {long} (id int);\n"
+    );
+    let migration = format!(
+        "SET standard_conforming_strings = off;\nALTER TABLE \"Out Side\".\"select\" ADD note text DEFAULT 'don\\'t; stop';\n\
+         ALTER TABLE \"Out Side\".{long} ALTER id TYPE bigint;\n"
+    );
+    let sandbox = Sandbox::shop()
+        .with("staging.sql", &schema)
+        .with("migrations/001_add_status.sql", &migration)
+        .with("queries/old.sql", "-- name: old\nSELECT \"from\" FROM \"Out Side\".\"select\";\n")
+        .with("queries/new.sql", "-- name: new\nSELECT note FROM \"Out Side\".\"select\";\n");
+    sandbox.rehearse().expect(0);
+    let record = sandbox.record();
+    let blocking = record["migrations"][0]["blocking"].as_array().expect("tables were locked");
+    let tables: Vec<&str> = blocking.iter().filter_map(|blocking| blocking["table"].as_str()).collect();
+    assert_eq!(tables, ["\"Out Side\".\"select\"", &format!("\"Out Side\".{long}")]);
+    sandbox.assert_clean();
+}
+
+#[test]
 fn two_thousand_statements_are_all_on_record_and_few_are_shown() {
     let inserts: Vec<String> = (0..2000).map(|i| format!("INSERT INTO orders VALUES ({}, 1);\n", 10_000 + i)).collect();
     let sandbox = Sandbox::shop().with("migrations/002_seed.sql", &inserts.concat());
