@@ -1,7 +1,7 @@
 //! `rehearsal` runs a database migration before production does, and says what it locks, blocks, rewrites and breaks.
 //!
-//! This is the map. A rehearsal flows from top to bottom; each room knows only those above it, `run` (the facts)
-//! excepted, which all of them fill or read.
+//! This is the map. A rehearsal flows from top to bottom; each room knows only those above it, but for two: `run` (the facts), which
+//! all of them fill or read, and the readers of `profile`, which take the kinds of columns and the estimates from `snapshot`.
 //!
 //! ```text
 //! scenario.toml
