@@ -10,7 +10,7 @@ pub mod probe;
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::run::{Blocking, Millis, Overhead, Removed, Statement};
+use crate::run::{Blocking, InvalidIndex, Millis, Overhead, Removed, Statement};
 use crate::server::Access;
 
 /// What the observer tells while a migration runs, for whoever shows progress.
@@ -44,6 +44,8 @@ pub struct Observation {
     pub removed: Vec<Removed>,
     /// Whether a client left since it was told that there is no TLS (PostgreSQL).
     pub refused_encryption: bool,
+    /// Indexes that it left invalid.
+    pub invalid_indexes: Vec<InvalidIndex>,
 }
 
 /// Why observing cannot begin or go on.

@@ -18,8 +18,8 @@ use serde::{Deserialize, Serialize};
 
 pub use finding::{Class, Deploy, Finding, Severity, Status, Verdict};
 pub use migration::{
-    Algorithm, Blocked, Blocking, Blocks, Counters, Figure, HalfApplied, How, Lock, Migration, MigrationStatus,
-    Removed, Rerun, Rewrite, RewriteKind, RowVersions, Scan, SqlError, Statement, StatementStatus,
+    Algorithm, Blocked, Blocking, Blocks, Counters, Figure, HalfApplied, How, InvalidIndex, Lock, Migration,
+    MigrationStatus, Removed, Rerun, Rewrite, RewriteKind, RowVersions, Scan, SqlError, Statement, StatementStatus,
 };
 pub use millis::Millis;
 pub use quantity::{Bytes, Count, Rows};

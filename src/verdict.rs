@@ -7,6 +7,7 @@ mod advice;
 mod answer;
 mod blocking;
 mod blocks_reads;
+mod blocks_unnamed_table;
 mod blocks_writes;
 mod cause;
 mod class;
@@ -22,6 +23,7 @@ mod half_applied;
 mod implicit_commit;
 mod index_rebuild;
 mod instant_limit_near;
+mod invalid_index_left;
 mod keywords;
 mod limit;
 mod lock_held_past_statement;
@@ -29,6 +31,7 @@ mod mention;
 mod metadata_lock_unbounded;
 mod migration_failed;
 mod new_query_fails;
+mod no_lock_timeout;
 mod no_safe_order;
 mod not_in_transaction;
 mod old_query_breaks;
@@ -36,6 +39,8 @@ mod old_query_changes;
 mod parent_table_locked;
 mod prepared_statement_breaks;
 mod rebuild;
+mod server_version;
+mod slow_foreign_key_check;
 mod slow_migration;
 pub(crate) mod story;
 pub(crate) mod table;
@@ -68,10 +73,12 @@ pub struct Rule {
     cases: testing::Cases,
 }
 
-static RULES: [Rule; 23] = [
+static RULES: [Rule; 28] = [
     fails_on_data::RULE,
     migration_failed::RULE,
+    server_version::RULE,
     half_applied::RULE,
+    invalid_index_left::RULE,
     blocks_reads::RULE,
     blocks_writes::RULE,
     table_rewrite::RULE,
@@ -80,7 +87,10 @@ static RULES: [Rule; 23] = [
     index_rebuild::RULE,
     full_scan_under_lock::RULE,
     lock_held_past_statement::RULE,
+    slow_foreign_key_check::RULE,
+    blocks_unnamed_table::RULE,
     parent_table_locked::RULE,
+    no_lock_timeout::RULE,
     metadata_lock_unbounded::RULE,
     instant_limit_near::RULE,
     implicit_commit::RULE,

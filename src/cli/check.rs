@@ -232,7 +232,7 @@ mod tests {
         let text = describe(&Scenario::load(path).expect("it is checked in"), 60).expect("it can be rehearsed");
         assert!(text.contains("  snapshot    scenarios/postgres/shop.sql (2."), "{text}");
         assert!(text.contains(" kB), order_items to 300,000 rows\n"), "{text}");
-        assert!(text.contains("\n      [    1  ALTER TABLE order_items ADD CONSTRAINT order_…\n"), "{text}");
+        assert!(text.contains("\n      ┌    1  SET lock_timeout = '2s'\n      └    2  ALTER TABLE order_items ADD CONSTRAINT order_…\n"), "{text}");
     }
 
     #[test]

@@ -9,6 +9,7 @@ mod catalog;
 mod columns;
 mod holds;
 mod inside;
+mod invalid;
 pub mod lock_mode;
 mod log;
 pub(super) mod probe;
@@ -73,6 +74,8 @@ struct Record {
     /// Columns of every table before this migration, and before all pending ones.
     columns: Columns,
     initial_columns: Option<Columns>,
+    /// Indexes that were not valid before this migration.
+    invalid: invalid::Invalid,
     statements: Vec<Statement>,
     /// Where in the log each of them has written, if that is known.
     logged: Vec<Option<Span>>,
@@ -154,6 +157,7 @@ impl Observer {
     /// From here on, everything belongs to the next migration.
     pub async fn begin_migration(&self) -> Result<(), ObserveError> {
         let columns = Columns::read(&mut Outside(&self.control.client)).await?;
+        let invalid = invalid::read(&mut Outside(&self.control.client)).await?;
         let committed = Arc::new(self.read_committed().await?);
         let wal_end = self.wal_end().await?;
         let temp_bytes = self.temp_bytes().await?;
@@ -161,6 +165,7 @@ impl Observer {
         record.initial_columns.get_or_insert_with(|| columns.clone());
         record.temp_bytes = temp_bytes;
         record.columns = columns;
+        record.invalid = invalid;
         record.committed = committed;
         record.stale = false;
         record.wal_end = wal_end;
@@ -192,6 +197,7 @@ impl Observer {
             self.outlive().await?;
         }
         let columns = Columns::read(&mut Outside(&self.control.client)).await?;
+        let invalid = invalid::read(&mut Outside(&self.control.client)).await?;
         let now = self.read_committed().await?;
         self.read_log().await;
         let mut record = self.record();
@@ -208,9 +214,10 @@ impl Observer {
                 .sum();
             to.saturating_duration_since(from).saturating_sub(paused).into()
         });
+        let invalid_indexes = invalid::left(&record.invalid, invalid);
         let refused_encryption = record.refused_encryption;
         let statements = std::mem::take(&mut record.statements);
-        Ok(Observation { statements, duration, blocking, removed, refused_encryption })
+        Ok(Observation { statements, duration, blocking, removed, refused_encryption, invalid_indexes })
     }
 
     /// Reads again what the statements wrote to the log, where the server lets it be read.

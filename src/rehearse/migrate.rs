@@ -223,6 +223,7 @@ fn put(migration: &mut Migration, observation: Observation) {
     migration.statements = observation.statements;
     migration.blocking = observation.blocking;
     migration.removed = observation.removed;
+    migration.invalid_indexes = observation.invalid_indexes;
 }
 
 /// The migrations as they stand on record before they are run.
@@ -237,6 +238,7 @@ pub(super) fn pending(scenario: &Scenario, work: &Work) -> Vec<Migration> {
         statements: Vec::new(),
         blocking: Vec::new(),
         removed: Vec::new(),
+        invalid_indexes: Vec::new(),
         half_applied: None,
     };
     match work {

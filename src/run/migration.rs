@@ -29,9 +29,21 @@ pub struct Migration {
     pub blocking: Vec<Blocking>,
     /// Tables and columns that existed before it and do not exist after it.
     pub removed: Vec<Removed>,
+    /// Indexes that were made invalid, or left so, by a statement that failed; left out where there are none (PostgreSQL).
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub invalid_indexes: Vec<InvalidIndex>,
     /// What a migration that failed left behind, where the engine could not roll all of it back (MySQL, MariaDB).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub half_applied: Option<HalfApplied>,
+}
+
+/// An index that no query uses and every write pays for (PostgreSQL manual, `CREATE INDEX`, "Building Indexes Concurrently").
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct InvalidIndex {
+    /// Schema-qualified name.
+    pub index: String,
+    /// Its table.
+    pub table: String,
 }
 
 /// What a failed migration left behind, and what comes of starting it again.
@@ -116,6 +128,11 @@ pub struct Statement {
     /// metadata locks, with everybody else behind it; left out where it takes none that others would wait for.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub lock_wait_timeout_s: Option<u64>,
+    /// For how many milliseconds the statement would have waited for a lock at most, by the session's `lock_timeout`, or its
+    /// `statement_timeout` or `transaction_timeout` if that is shorter; 0 is without a bound (PostgreSQL). Left out where it
+    /// takes no lock that others would wait for, and where it was not observed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub lock_timeout_ms: Option<u64>,
     /// Whether it committed a transaction that was open before it, without being a `COMMIT` (MySQL, MariaDB).
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub implicit_commit: bool,
@@ -191,6 +208,9 @@ pub struct Lock {
     /// The table whose index or TOAST table it is; left out for a table.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub table: Option<String>,
+    /// Whether it is a partition of another table (PostgreSQL); left out where not.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub partition: bool,
     /// The mode, as the server spells it (`AccessExclusiveLock`; of a metadata lock `SHARED_NO_WRITE`).
     pub mode: String,
     /// How long it was waited for; `null` when that was not observed.

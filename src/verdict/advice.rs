@@ -4,7 +4,7 @@
 pub(super) mod mysql;
 mod postgres;
 
-use crate::run::Statement;
+use crate::run::{Lock, Statement};
 use crate::scenario::Engine;
 
 /// How to do this without shutting others out of `table` for long.
@@ -18,6 +18,16 @@ pub(super) fn instead(engine: Engine, statement: &Statement, table: &str) -> Str
 /// How to change a column without building these indexes of its table anew under the lock (PostgreSQL).
 pub(super) fn without_indexes(statement: &Statement, table: &str, indexes: &[&str]) -> String {
     postgres::without_indexes(statement, table, indexes)
+}
+
+/// How to lock a table only as a bystander (PostgreSQL): one that the statement is not about, and may have read all of.
+pub(super) fn beside(statement: &Statement, lock: &Lock, scanned: bool) -> String {
+    postgres::beside(statement, lock, scanned)
+}
+
+/// How not to wait long for a lock, or for a weaker one (PostgreSQL).
+pub(super) fn without_waiting(statement: &Statement, table: &str) -> String {
+    postgres::without_waiting(statement, table)
 }
 
 /// How to see to it that nobody queues for long behind a statement that itself waits for its lock.

@@ -1,7 +1,7 @@
 //! `full-scan-under-lock`: a statement read all of a table in use under a lock that shuts readers or writers out of it.
 
 use super::under_lock::{self, Held};
-use super::{Rule, advice, class, index_rebuild, limit, rewritten, table};
+use super::{Rule, advice, blocks_unnamed_table, class, index_rebuild, limit, rewritten, table};
 use crate::run::{Finding, Migration, Rows, Run, Scan, Severity, StatementStatus};
 use crate::scenario::Engine;
 
@@ -72,7 +72,8 @@ fn finding(run: &Run, migration: &Migration, index: usize) -> Option<Finding> {
         .filter_map(|scan| {
             let lock = locks.iter().find(|lock| lock.lock.relation == scan.relation)?;
             let own = under_lock::needs_itself(statement, index, lock);
-            own.then(|| (scan, lock, table::before(run, &scan.relation).rows))
+            let told = blocks_unnamed_table::tells(run, migration, index, &scan.relation);
+            (own && !told).then(|| (scan, lock, table::before(run, &scan.relation).rows))
         })
         .collect();
     let (scan, lock, rows) = read.iter().max_by_key(|(_, _, rows)| rows.unwrap_or(u64::MAX))?;

@@ -31,10 +31,12 @@ impl Keywords {
         Self(words)
     }
 
-    /// Whether these words, set apart by spaces, stand beside each other somewhere.
+    /// Whether these words, set apart by spaces, stand beside each other somewhere; `*` is any one.
     pub(super) fn has(&self, phrase: &str) -> bool {
         let phrase: Vec<&str> = phrase.split(' ').collect();
-        self.0.windows(phrase.len()).any(|window| window.iter().zip(&phrase).all(|(word, wanted)| word == wanted))
+        self.0
+            .windows(phrase.len())
+            .any(|window| window.iter().zip(&phrase).all(|(word, wanted)| *wanted == "*" || word == wanted))
     }
 
     /// Whether a column is given another type: `TYPE` at most three words after `ALTER`, the first one apart. A column

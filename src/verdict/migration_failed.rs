@@ -1,7 +1,7 @@
 //! `migration-failed`: a migration failed, and not because of the rows.
 
 use super::cause::Cause;
-use super::{Rule, failure};
+use super::{Rule, failure, server_version};
 use crate::run::{Finding, Run, Severity, StatementStatus};
 use crate::scenario::Engine;
 
@@ -45,7 +45,11 @@ What to do instead
 ";
 
 fn judge(run: &Run) -> Vec<Finding> {
-    let others = failure::failures(run).filter(|failure| !failure.is_on_data());
+    let explained = |failure: &failure::Failure<'_>| {
+        let (_, statement) = failure.statement?;
+        server_version::elsewhere(run, &statement.sql, failure.error()?)
+    };
+    let others = failure::failures(run).filter(|failure| !failure.is_on_data() && explained(failure).is_none());
     others
         .map(|failure| {
             let error = failure.error();

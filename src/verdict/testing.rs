@@ -184,6 +184,7 @@ pub(crate) fn migration(id: &str) -> MigrationFacts {
         statements: Vec::new(),
         blocking: Vec::new(),
         removed: Vec::new(),
+        invalid_indexes: Vec::new(),
         half_applied: None,
     })
 }
@@ -281,6 +282,7 @@ pub(crate) fn statement(line: u32, sql: &str, millis: u64) -> StatementFacts {
         algorithm: None,
         row_versions: None,
         lock_wait_timeout_s: None,
+        lock_timeout_ms: None,
         implicit_commit: false,
         counters: Counters::default(),
     })
@@ -295,6 +297,7 @@ impl StatementFacts {
         self.0.locks.get_or_insert_default().push(Lock {
             relation: table.to_owned(),
             table: None,
+            partition: false,
             mode: mode.to_string(),
             waited_ms: None,
             held_ms: held.into().map(ms),

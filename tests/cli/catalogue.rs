@@ -85,7 +85,7 @@ fn comes_out_as_expected(folder: &str, provider: &str, least: usize) {
 
 #[test]
 fn every_scenario_of_postgresql_comes_out_as_it_expects() {
-    comes_out_as_expected("postgres", "local", 23);
+    comes_out_as_expected("postgres", "local", 29);
 }
 
 #[test]

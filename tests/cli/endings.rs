@@ -32,6 +32,16 @@ fn a_migration_that_fails_on_the_data_ends_with_1() {
 }
 
 #[test]
+fn what_a_later_server_would_understand_is_told_as_such() {
+    let check = "ALTER TABLE orders ADD CONSTRAINT c CHECK (total > 0) NOT ENFORCED;\n";
+    let sandbox = Sandbox::shop().with("migrations/002_check.sql", check);
+    let sandbox = sandbox.replacing("scenario.toml", "provider = \"local\"", "provider = \"local\"\nversion = \"15\"");
+    let ended = sandbox.rehearse().expect(1);
+    assert!(ended.stdout.contains("\n1 error; "), "{}", ended.stdout);
+    assert!(ended.stdout.contains("error[server-version] migrations/002_check.sql:1"), "{}", ended.stdout);
+}
+
+#[test]
 fn wrong_sql_in_the_second_file_keeps_the_first_ones_result_and_spares_the_third() {
     let sandbox = Sandbox::shop()
         .with("migrations/002_wrong.sql", "SELECT 1;\n\nALTER TABLE order ADD COLUMN note text;\n")

@@ -71,13 +71,8 @@ impl Record {
             to.saturating_duration_since(from).saturating_sub(paused).into()
         });
         let blocking = self.blocking();
-        Observation {
-            statements: std::mem::take(&mut self.statements),
-            duration,
-            blocking,
-            removed,
-            ..Observation::default()
-        }
+        let statements = std::mem::take(&mut self.statements);
+        Observation { statements, duration, blocking, removed, ..Observation::default() }
     }
 
     /// Adds a time in which statements ran.

@@ -34,6 +34,7 @@ impl Held {
         Lock {
             relation: name::relation(home, &table.0, &table.1),
             table: None,
+            partition: false,
             mode: mode.to_string(),
             waited_ms: self.waited.map(Millis),
             held_ms: (!is_open).then(|| self.to.saturating_duration_since(self.from).into()),

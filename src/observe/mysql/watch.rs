@@ -250,6 +250,7 @@ impl Watch {
             algorithm: None,
             row_versions: None,
             lock_wait_timeout_s: None,
+            lock_timeout_ms: None,
             implicit_commit: false,
             counters: Counters {
                 redo_bytes: Some(None),

@@ -39,11 +39,15 @@ pub(super) struct Inside<'a, A>(pub(super) &'a mut A);
 
 impl<A: Ask + Send> Ask for Inside<'_, A> {
     async fn ask(&mut self, sql: &str) -> Result<Vec<Row>, AskError> {
+        self.ask_as_set(&format!("SET LOCAL statement_timeout = 0; SET LOCAL client_encoding = 'UTF8'; {sql}")).await
+    }
+}
+
+impl<A: Ask + Send> Inside<'_, A> {
+    /// Asks with the session's settings as the tool has them.
+    pub(super) async fn ask_as_set(&mut self, sql: &str) -> Result<Vec<Row>, AskError> {
         const BACK: &str = "ROLLBACK TO SAVEPOINT rehearsal_asks; RELEASE SAVEPOINT rehearsal_asks";
-        let question = format!(
-            "SAVEPOINT rehearsal_asks; SET LOCAL statement_timeout = 0; SET LOCAL client_encoding = 'UTF8'; {sql}; {BACK}"
-        );
-        let answer = self.0.ask(&question).await;
+        let answer = self.0.ask(&format!("SAVEPOINT rehearsal_asks; {sql}; {BACK}")).await;
         if matches!(answer, Err(AskError::Refused(_))) {
             self.0.ask(BACK).await?;
         }

@@ -50,6 +50,8 @@ pub(super) struct Relation {
     filenode: Option<u32>,
     /// The table that it is an index or the TOAST table of.
     pub(super) parent: Option<Oid>,
+    /// Whether it is a partition.
+    pub(super) partition: bool,
     /// Rows by the planner's statistics; `None` if never analysed.
     pub(super) rows: Option<u64>,
     counts: Counts,
@@ -130,7 +132,7 @@ impl Catalog {
              pg_catalog.pg_relation_filenode(c.oid), COALESCE(i.indrelid, t.oid), c.reltuples::bigint, \
              {prefix}numscans(c.oid), {prefix}tuples_returned(c.oid), \
              {prefix}blocks_fetched(c.oid), {prefix}blocks_hit(c.oid), \
-             {prefix}tuples_inserted(c.oid) + {prefix}tuples_updated(c.oid) + {prefix}tuples_deleted(c.oid) \
+             {prefix}tuples_inserted(c.oid) + {prefix}tuples_updated(c.oid) + {prefix}tuples_deleted(c.oid), c.relispartition \
              FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace \
              LEFT JOIN pg_catalog.pg_index i ON i.indexrelid = c.oid {join} \
              WHERE c.relkind IN ('r', 'p', 'm', 'v', 'i', 'I', 't', 'S', 'f') AND c.oid >= 16384"
@@ -277,6 +279,7 @@ fn relation(row: &Row) -> Option<(Oid, Arc<Relation>)> {
         kind: field(2)?.chars().next()?,
         filenode: field(3).and_then(|text| text.parse().ok()),
         parent: field(4).and_then(|text| text.parse().ok()),
+        partition: field(11) == Some("t"),
         // -1 is "never analysed" (since 14).
         rows: field(5).and_then(|text| text.parse().ok()),
         counts: Counts {
@@ -315,6 +318,7 @@ mod tests {
                 kind: *kind,
                 filenode: Some(*file),
                 parent: *parent,
+                partition: false,
                 rows: Some(100),
                 counts: Counts::default(),
             };

@@ -162,7 +162,8 @@ impl Watch {
             self.observer.record().trouble.get_or_insert(error.to_string());
             Found { locks: sampled(&log), ..Found::default() }
         });
-        self.record(Ended { running, answer, before, at: ended, log: &log, found });
+        let lock_timeout = self.lock_timeout(&found, &answer, &running.sql, backend).await;
+        self.record(Ended { running, answer, before, at: ended, log: &log, found, lock_timeout });
         // Asking may itself have written to the log (a page of a catalog that was pruned): the next one starts here.
         let wal_end = self.observer.wal_end().await.ok();
         let mut record = self.observer.record();
@@ -187,7 +188,7 @@ impl Watch {
                 self.status = TransactionStatus::Failed;
                 let before = TransactionStatus::Idle;
                 let answer = Answer::default();
-                self.record(Ended { running, answer, before, at: now, log: &log, found });
+                self.record(Ended { running, answer, before, at: now, log: &log, found, lock_timeout: None });
                 let mut record = self.observer.record();
                 if let Some(statement) = record.statements.last_mut() {
                     statement.status = StatementStatus::Lost;
@@ -204,7 +205,7 @@ impl Watch {
 
     /// Puts a statement on record, opens the holds that it began and closes those that it ended.
     fn record(&mut self, ended: Ended) {
-        let Ended { running, answer, before, at: ended, log, found } = ended;
+        let Ended { running, answer, before, at: ended, log, found, lock_timeout } = ended;
         let observer = Arc::clone(&self.observer);
         let mut record = observer.record();
         let logged = found.wal_end.map(|end| Span { from: record.wal_end, to: end.max(record.wal_end) });
@@ -252,6 +253,7 @@ impl Watch {
             algorithm: None,
             row_versions: None,
             lock_wait_timeout_s: None,
+            lock_timeout_ms: lock_timeout,
             implicit_commit: false,
             counters: Counters {
                 wal_bytes: Some(logged.map(|span| span.bytes(observer.segment))),
@@ -299,6 +301,7 @@ impl Watch {
         let facts = Lock {
             relation: relation.name.clone(),
             table: catalog.get(table).filter(|_| is_part).map(|table| table.name.clone()),
+            partition: relation.partition,
             mode: mode.to_string(),
             waited_ms: Some(Millis(seen.waited)),
             held_ms: None,
@@ -326,6 +329,8 @@ struct Ended<'a> {
     at: Instant,
     log: &'a Log,
     found: Found,
+    /// For how many milliseconds it would have waited for a lock; 0 is without a bound.
+    lock_timeout: Option<u64>,
 }
 
 impl Record {

@@ -4,7 +4,7 @@
 //! what was measured on servers 12 to 18. Longer words are in each rule's `explain`.
 
 use super::super::keywords::{Keywords, altered_table};
-use crate::run::Statement;
+use crate::run::{Lock, Statement};
 
 /// The last line of most advice: a bound on how long others queue behind a lock that is itself being waited for.
 pub(super) const LOCK_TIMEOUT: &str =
@@ -28,6 +28,29 @@ pub(super) fn without_indexes(statement: &Statement, table: &str, indexes: &[&st
          before; or leave the column as it is and add a CHECK NOT VALID that says the same",
         indexes.join(", ")
     )
+}
+
+/// How to lock a table only as a bystander: one that the statement is not about, and may have read all of.
+pub(super) fn beside(statement: &Statement, lock: &Lock, scanned: bool) -> String {
+    let words = Keywords::of(&statement.sql);
+    let table = &lock.relation;
+    if scanned && lock.partition {
+        format!(
+            "ALTER TABLE {table} ADD CONSTRAINT … CHECK (…) NOT VALID that leaves out what belongs to the new partition, then \
+             VALIDATE CONSTRAINT …, before this: then {table} is not read under the lock"
+        )
+    } else if words.has("DROP CONSTRAINT") || words.begins("DROP TABLE") {
+        format!(
+            "a foreign key ties {table} to it: {LOCK_TIMEOUT}; drop the key in a transaction of its own, when {table} is quiet"
+        )
+    } else {
+        LOCK_TIMEOUT.to_owned()
+    }
+}
+
+/// How not to wait long for a lock, or for a weaker one.
+pub(super) fn without_waiting(statement: &Statement, table: &str) -> String {
+    if Keywords::of(&statement.sql).begins("DROP INDEX") { instead(statement, table) } else { LOCK_TIMEOUT.to_owned() }
 }
 
 fn alter_table(words: &Keywords, table: &str) -> String {

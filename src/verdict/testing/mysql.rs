@@ -56,6 +56,7 @@ impl StatementFacts {
             statement.locks.get_or_insert_default().push(Lock {
                 relation: table.to_owned(),
                 table: None,
+                partition: false,
                 mode: mode.to_owned(),
                 waited_ms: None,
                 held_ms: Some(ms(held)),

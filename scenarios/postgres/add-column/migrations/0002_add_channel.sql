@@ -1,1 +1,2 @@
+SET lock_timeout = '2s';
 ALTER TABLE orders ADD COLUMN channel text NOT NULL DEFAULT 'web';

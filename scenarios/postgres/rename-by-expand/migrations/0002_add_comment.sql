@@ -1,3 +1,4 @@
+SET lock_timeout = '2s';
 ALTER TABLE orders ADD COLUMN comment text;
 
 CREATE FUNCTION orders_note_is_comment() RETURNS trigger LANGUAGE plpgsql AS $$

@@ -7,8 +7,8 @@ use super::super::ask::{Ask, AskError, Inside, Outside};
 use super::super::catalog::{self, Catalog, Oid, Reads, Statistics};
 use super::super::lock_mode::LockMode;
 use super::super::sampler::Log;
-use super::{Answer, Watch, without_counts};
-use crate::run::{How, Rewrite};
+use super::{Answer, TransactionStatus, Watch, without_counts};
+use crate::run::{Blocks, How, Rewrite};
 
 /// In a database of more relations than this, statements of data in autocommit that are over sooner than this are not
 /// worth reading all of them for. What the next statement reads can then not be told from what they have read.
@@ -122,6 +122,42 @@ impl Watch {
         // Workers have reported, too, by now.
         let reads = counted.then(|| now.reads_since(&before, false));
         Ok(Found { locks, rewrites: Some(rewrites), reads, wal_end, temp_bytes: temp_bytes.filter(|_| counted) })
+    }
+
+    /// For how many milliseconds the session waits for a lock; 0 is without a bound. `None` where the statement took no lock
+    /// that others would wait for, and where it cannot be asked: in a failed transaction, before the transaction has a
+    /// snapshot, and after several statements of which one may have set it for their own transaction only.
+    pub(super) async fn lock_timeout(
+        &self,
+        found: &Found,
+        answer: &Answer,
+        sql: &str,
+        backend: &mut (impl Ask + Send),
+    ) -> Option<u64> {
+        const SQL: &str = "SELECT pg_catalog.min(ms) FROM (SELECT \
+            (pg_catalog.date_part('epoch', pg_catalog.current_setting(name, true)::pg_catalog.interval) * 1000)::bigint \
+            FROM pg_catalog.unnest('{lock_timeout,statement_timeout,transaction_timeout}'::text[]) AS n(name)) AS s(ms) \
+            WHERE ms > 0";
+        let strong = {
+            let record = self.observer.record();
+            let known: Vec<(Oid, LockMode)> =
+                self.open.iter().map(|hold| (record.holds[*hold].key.relation, record.holds[*hold].key.mode)).collect();
+            let shuts_out = |mode: LockMode| mode.blocks().contains(&Blocks::Writes);
+            let mut locks = found.locks.iter().flatten();
+            locks.any(|(oid, mode, _)| {
+                shuts_out(*mode) && record.earlier.contains(*oid) && !known.contains(&(*oid, *mode))
+            })
+        };
+        let set_for_itself = answer.tags.len() > 1 && sql.to_ascii_lowercase().contains("_timeout");
+        if !strong || set_for_itself {
+            return None;
+        }
+        let rows = match self.status {
+            TransactionStatus::Open if self.has_snapshot => Inside(backend).ask_as_set(SQL).await.ok()?,
+            TransactionStatus::Idle => backend.ask(SQL).await.ok()?,
+            TransactionStatus::Open | TransactionStatus::Failed => return None,
+        };
+        Some(rows.first()?.first()?.as_deref().and_then(|ms| ms.parse().ok()).unwrap_or(0))
     }
 
     /// Reads the database anew as everybody sees it, or only what is around some relations; gives it as it was and as
