@@ -96,6 +96,7 @@ pub(super) async fn relay(
         to_client: BytesMut::new(),
     };
     let result = relay.run().await;
+    let _ = tokio::time::timeout(LAST_WORDS, relay.hear_out()).await;
     let lost = relay.awaiting.pop_front().map(|unit| unit.sql);
     relay.watch.closed(lost.is_some());
     result
@@ -245,6 +246,19 @@ impl Relay {
             }
             self.awaiting.push_back(unit);
         }
+    }
+
+    /// A client that was told an error may leave before the server is ready again, and the statement has failed all the same:
+    /// what is still to come of its answer is read for the record.
+    async fn hear_out(&mut self) -> Result<(), RelayError> {
+        while self.answer.error.is_some() && !self.awaiting.is_empty() {
+            self.copy = Copy::No;
+            if self.backend.reader.read_buf(&mut self.backend.framer.buffer).await? == 0 {
+                break;
+            }
+            self.server_spoke(Instant::now()).await?;
+        }
+        Ok(())
     }
 
     /// Forwards what the server has sent, and stops at each boundary to observe.
