@@ -16,7 +16,7 @@ use std::collections::BTreeMap;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-pub use finding::{Class, Deploy, Finding, Severity, Status, Verdict};
+pub use finding::{Class, Deploy, Finding, Severity, Status, Verdict, Waived};
 pub use migration::{
     Algorithm, Blocked, Blocking, Blocks, Counters, Figure, HalfApplied, How, InvalidIndex, Lock, Migration,
     MigrationStatus, Removed, Rerun, Rewrite, RewriteKind, RowVersions, Scan, SqlError, Statement, StatementStatus,
@@ -25,7 +25,7 @@ pub use millis::Millis;
 pub use quantity::{Bytes, Count, Rows};
 pub use query::{Change, Column, QueryResult, QuerySet, QueryStatus, Session};
 
-use crate::scenario::{Engine, Limits};
+use crate::scenario::{Engine, Limits, Waiver};
 
 /// The version of the record's form. It grows when a reader of the old form would misread the new one.
 pub const SCHEMA_VERSION: u32 = 1;
@@ -62,6 +62,9 @@ pub struct Run {
     pub verdict: Option<Verdict>,
     /// The limits that the findings were judged by.
     pub limits: Limits,
+    /// Findings that the scenario waives; left out where it waives none.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub waivers: Vec<Waiver>,
     /// What measuring itself cost.
     pub overhead: Overhead,
     /// Things that a reader of the figures should know (how a provider was chosen, what a dump lacked).

@@ -58,6 +58,8 @@ pub struct Scenario {
     pub queries: QueryFiles,
     /// What is still all right.
     pub limits: Limits,
+    /// Findings that are known and agreed to.
+    pub waivers: Vec<Waiver>,
     /// What must come out, for a scenario that teaches or tests.
     pub expect: Option<Expect>,
 }
@@ -367,6 +369,24 @@ impl Default for Limits {
             tables: BTreeMap::new(),
         }
     }
+}
+
+/// A finding that is known and agreed to (`[[waive]]`): it stays, and does not make the verdict fail.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Waiver {
+    /// The code of the finding.
+    pub finding: String,
+    /// The table that it is about, as the user wrote it; left out where any is meant.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub table: Option<String>,
+    /// Why.
+    pub reason: String,
+    /// The last day on which it holds (`2027-01-31`, in UTC).
+    pub until: String,
+    /// Where it is said: the scenario, as it was named on the command line.
+    pub file: String,
+    /// The line of it.
+    pub line: u32,
 }
 
 /// What must come out (`[expect]`); what is not said may be anything.

@@ -48,6 +48,9 @@ mod table_rewrite;
 #[cfg(test)]
 pub(crate) mod testing;
 mod under_lock;
+mod waiver;
+mod waiver_expired;
+mod waiver_unused;
 
 use std::cmp::Reverse;
 
@@ -73,7 +76,7 @@ pub struct Rule {
     cases: testing::Cases,
 }
 
-static RULES: [Rule; 28] = [
+static RULES: [Rule; 30] = [
     fails_on_data::RULE,
     migration_failed::RULE,
     server_version::RULE,
@@ -102,6 +105,8 @@ static RULES: [Rule; 28] = [
     new_query_fails::RULE,
     prepared_statement_breaks::RULE,
     old_query_changes::RULE,
+    waiver_expired::RULE,
+    waiver_unused::RULE,
 ];
 
 /// Every kind of finding that this version knows.
@@ -116,10 +121,11 @@ pub fn explain(code: &str) -> Option<&'static Rule> {
 
 /// Judges what a run found, by the limits in it.
 ///
-/// Findings come most severe first, then in the order of the migrations. The verdict is `None` where the run cannot
+/// Findings come most severe first, waived ones last, then in the order of the migrations. The verdict is `None` where the run cannot
 /// carry one: it did not go to its end and what it did see is no reason to fail.
 pub fn judge(run: &Run) -> (Vec<Finding>, Option<Verdict>) {
     let mut findings: Vec<Finding> = RULES.iter().flat_map(|rule| (rule.judge)(run)).collect();
+    waiver::apply(run, &mut findings);
     findings.sort_by_key(|finding| place(run, finding));
     let verdict = answer::answer(run, &findings);
     (findings, verdict)
@@ -131,7 +137,7 @@ fn place(run: &Run, finding: &Finding) -> impl Ord + use<> {
     let migration = run.migrations.iter().position(|migration| Some(&migration.id) == finding.migration.as_ref());
     let about_query = finding.query.is_some();
     let line = finding.line.filter(|_| !about_query).unwrap_or(u32::MAX);
-    (Reverse(finding.severity), migration.unwrap_or(usize::MAX), about_query, line)
+    (finding.waived.is_some(), Reverse(finding.severity), migration.unwrap_or(usize::MAX), about_query, line)
 }
 
 #[cfg(test)]

@@ -4,7 +4,7 @@ use std::time::Instant;
 
 use super::{Completion, Overhead, Run, SCHEMA_VERSION, ScenarioFacts};
 use crate::rehearse::event::Event;
-use crate::scenario::{Limits, Scenario};
+use crate::scenario::Scenario;
 
 /// A record that grows with each event, so that at any moment it holds the part that was done.
 #[derive(Debug)]
@@ -21,7 +21,7 @@ impl Builder {
             path: scenario.path.display().to_string(),
             digest: scenario.digest.clone(),
         };
-        Self { run: empty(facts, scenario.limits.clone()), began: Instant::now() }
+        Self { run: empty(facts, scenario), began: Instant::now() }
     }
 
     /// Takes what an event tells.
@@ -73,21 +73,22 @@ impl Builder {
     }
 }
 
-fn empty(scenario: ScenarioFacts, limits: Limits) -> Run {
+fn empty(facts: ScenarioFacts, scenario: &Scenario) -> Run {
     Run {
         schema_version: SCHEMA_VERSION,
         rehearsal_version: env!("CARGO_PKG_VERSION").to_owned(),
         started_at: jiff::Timestamp::now().to_string(),
         duration_ms: super::Millis::default(),
         completion: Completion::Interrupted,
-        scenario,
+        scenario: facts,
         server: None,
         snapshot: None,
         migrations: Vec::new(),
         queries: Vec::new(),
         findings: Vec::new(),
         verdict: None,
-        limits,
+        limits: scenario.limits.clone(),
+        waivers: scenario.waivers.clone(),
         overhead: Overhead::default(),
         notes: Vec::new(),
     }

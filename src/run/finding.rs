@@ -37,6 +37,18 @@ pub struct Finding {
     pub evidence: BTreeMap<String, serde_json::Value>,
     /// What to do instead.
     pub help: String,
+    /// By what the scenario waives it; left out where it does not.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub waived: Option<Waived>,
+}
+
+/// Why a finding does not make the verdict fail.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Waived {
+    /// As the scenario has it.
+    pub reason: String,
+    /// The last day on which that holds.
+    pub until: String,
 }
 
 /// How bad a finding is. Only errors make the verdict fail.
@@ -70,7 +82,7 @@ pub struct Verdict {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Status {
-    /// No finding of severity error.
+    /// No finding of severity error that is not waived.
     Pass,
     /// At least one.
     Fail,

@@ -16,6 +16,7 @@ mod migrations;
 mod queries;
 mod server;
 mod snapshot;
+mod waivers;
 
 impl Scenario {
     /// Reads and checks a scenario file. The files that it names must exist; they are not read.
@@ -42,6 +43,7 @@ impl Scenario {
         path.clone_into(&mut scenario.path);
         scenario.snapshot.tables.iter_mut().for_each(|table| path.clone_into(&mut table.file));
         scenario.snapshot.profile.iter_mut().for_each(|profile| path.clone_into(&mut profile.file));
+        scenario.waivers.iter_mut().for_each(|waiver| waiver.file = path.display().to_string());
         scenario.folder = folder;
         scenario.digest = format!("{:x}", Sha256::digest(&bytes));
         Ok(scenario)
@@ -90,6 +92,7 @@ fn read(root: &mut Table<'_>) -> Scenario {
         migrations: root.table("migrations", |migrations| migrations::read(migrations, engine)),
         queries: root.table("queries", queries::read),
         limits: root.table("limits", limits::read),
+        waivers: root.tables("waive", waivers::read),
         expect: root.optional("expect", expect::read),
     };
     for (key, help) in [
@@ -97,7 +100,6 @@ fn read(root: &mut Table<'_>) -> Scenario {
         ("check", "remove it: this version checks no invariants"),
         ("production", "remove it: figures are those of the rows that `[[snapshot.table]]` asks for"),
         ("phase", "remove it: write one scenario for each deploy"),
-        ("waive", "remove it: `[limits.table.NAME]` can allow one table more than the others"),
     ] {
         root.not_yet(key, help);
     }

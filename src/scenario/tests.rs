@@ -94,6 +94,7 @@ fn three_lines_are_a_scenario_and_the_rest_has_defaults() {
         },
         queries: QueryFiles::default(),
         limits: Limits::default(),
+        waivers: Vec::new(),
         expect: None,
     };
     assert_eq!(scenario, least);

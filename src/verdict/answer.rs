@@ -5,7 +5,7 @@ use crate::run::{Completion, Finding, Migration, MigrationStatus, Run, Severity,
 
 /// Answers, unless the run cannot carry an answer: one that was cut short may fail for what it saw, and never passes.
 pub(super) fn answer(run: &Run, findings: &[Finding]) -> Option<Verdict> {
-    let fails = findings.iter().any(|finding| finding.severity == Severity::Error);
+    let fails = findings.iter().any(|finding| finding.severity == Severity::Error && finding.waived.is_none());
     let measured = run.migrations.iter().any(|migration| migration.status != MigrationStatus::NotRun);
     if run.completion != Completion::Complete && !(measured && fails) {
         return None;

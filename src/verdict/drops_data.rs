@@ -127,7 +127,7 @@ fn finding(
         .in_migration(migration, index)
         .on_table(table)
         .evidence("rows", super::table::before(run, table).rows)
-        .help(format!("{first}keep a copy if it may be wanted: CREATE TABLE {kept} AS SELECT * FROM {table}"))
+        .help(format!("{first}keep a copy if it may be wanted: CREATE TABLE {kept} AS SELECT * FROM {table}; [[waive]] it if it is meant"))
 }
 
 #[cfg(test)]

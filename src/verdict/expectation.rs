@@ -9,7 +9,7 @@ use crate::scenario::Expect;
 
 /// What came out otherwise, a sentence each; nothing if all is as expected.
 ///
-/// Findings are compared as sets of codes, those of severity info left out. Call it on a run that was judged.
+/// Findings are compared as sets of codes, those of severity info and those that are waived left out. Call it on a run that was judged.
 pub fn expectation(expect: &Expect, run: &Run) -> Vec<String> {
     let verdict = run.verdict.as_ref();
     let mut mismatches = Vec::new();
@@ -32,7 +32,7 @@ fn differs<T: Display + PartialEq>(what: &str, expected: Option<T>, found: Optio
 }
 
 fn findings(expected: &[String], run: &Run) -> Vec<String> {
-    let found = run.findings.iter().filter(|finding| finding.severity >= Severity::Warning);
+    let found = run.findings.iter().filter(|finding| finding.severity >= Severity::Warning && finding.waived.is_none());
     let found: BTreeSet<&str> = found.map(|finding| finding.code.as_str()).collect();
     let expected: BTreeSet<&str> = expected.iter().map(String::as_str).collect();
     let missing = expected.difference(&found).map(|code| match explain(code) {

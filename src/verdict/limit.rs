@@ -24,10 +24,7 @@ pub(super) fn of_table(run: &Run, relation: &str) -> Limit {
 
 /// The entry for a relation. One that names the schema goes before one that does not.
 fn own(engine: Engine, limits: &Limits, relation: &str) -> Option<TableLimits> {
-    let (of_user, of_server) = match engine {
-        Engine::Postgres => (Case::Folded, Case::Kept),
-        Engine::Mysql | Engine::Mariadb => (Case::Ignored, Case::Ignored),
-    };
+    let (of_user, of_server) = cases(engine);
     let relation = parts(relation, of_server);
     let matching = limits.tables.iter().map(|(name, own)| (parts(name, of_user), own));
     let matching = matching.filter(|(name, _)| relation.ends_with(name));
@@ -42,6 +39,14 @@ enum Case {
     Folded,
     Kept,
     Ignored,
+}
+
+/// What becomes of letters in names that the user wrote, and in those of the record.
+fn cases(engine: Engine) -> (Case, Case) {
+    match engine {
+        Engine::Postgres => (Case::Folded, Case::Kept),
+        Engine::Mysql | Engine::Mariadb => (Case::Ignored, Case::Ignored),
+    }
 }
 
 /// The parts of a name that may be qualified and quoted, as either engine quotes: `shop."Order Lines"` and
@@ -63,6 +68,12 @@ fn parts(name: &str, case: Case) -> Vec<String> {
         }
     }
     parts
+}
+
+/// Whether a name that the user wrote is that of a relation of the record.
+pub(super) fn is_named(engine: Engine, written: &str, relation: &str) -> bool {
+    let (of_user, of_server) = cases(engine);
+    parts(relation, of_server).ends_with(&parts(written, of_user))
 }
 
 /// The last part of a relation's name on record, without its quotes.

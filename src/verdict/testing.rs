@@ -67,6 +67,7 @@ pub(crate) fn facts() -> Facts {
         findings: Vec::new(),
         verdict: None,
         limits: Limits::default(),
+        waivers: Vec::new(),
         overhead: Overhead {
             noise_floor_ms: None,
             per_statement_ms: Some(ms(2)),

@@ -32,6 +32,31 @@ fn a_migration_that_fails_on_the_data_ends_with_1() {
 }
 
 #[test]
+fn findings_that_are_waived_stay_and_end_with_0() {
+    let waive = |finding: &str, until: &str| {
+        format!("[[waive]]\nfinding = \"{finding}\"\nreason = \"agreed\"\nuntil = \"{until}\"\n")
+    };
+    let waivers =
+        ["old-query-breaks", "no-safe-order", "drops-data"].map(|finding| waive(finding, "9999-12-31")).concat();
+    let idle = waive("table-rewrite", "9999-12-31") + &waive("blocks-reads", "2026-01-31");
+    let sandbox = Sandbox::shop().with("migrations/002_drop_total.sql", "ALTER TABLE orders DROP COLUMN total;\n");
+    let sandbox = sandbox.replacing("scenario.toml", "[queries]", &format!("{waivers}{idle}[queries]"));
+    let ended = sandbox.rehearse().expect(0);
+    for part in [
+        "\n2 warnings, 3 waived; ",
+        "\nwaived error[old-query-breaks] queries/old.sql:",
+        "\n  waived until 9999-12-31: agreed\n",
+        "\nwarning[waiver-expired] scenario.toml:",
+        "\nwarning[waiver-unused] scenario.toml:",
+    ] {
+        assert!(ended.stdout.contains(part), "{part:?} is not in {}", ended.stdout);
+    }
+    let findings = &sandbox.record()["findings"];
+    let waived = findings.as_array().expect("a list").iter().filter(|finding| finding["waived"]["reason"] == "agreed");
+    assert_eq!(waived.count(), 3);
+}
+
+#[test]
 fn what_a_later_server_would_understand_is_told_as_such() {
     let check = "ALTER TABLE orders ADD CONSTRAINT c CHECK (total > 0) NOT ENFORCED;\n";
     let sandbox = Sandbox::shop().with("migrations/002_check.sql", check);

@@ -34,7 +34,7 @@ fn groups(findings: &[Finding]) -> Vec<Vec<&Finding>> {
 }
 
 fn alike(a: &Finding, b: &Finding) -> bool {
-    (&a.code, a.severity, &a.help, sentence(a)) == (&b.code, b.severity, &b.help, sentence(b))
+    (&a.code, a.severity, &a.help, &a.waived, sentence(a)) == (&b.code, b.severity, &b.help, &b.waived, sentence(b))
 }
 
 /// What a finding says, whatever its query is called.
@@ -50,19 +50,25 @@ fn paragraph(group: &[&Finding], before: &[Vec<&Finding>], style: Style) -> Stri
         Severity::Warning => Tone::Doubtful,
         Severity::Info => Tone::Strong,
     };
-    let head = style.paint(tone, &format!("{}[{}]", finding.severity, finding.code));
+    let tone = if finding.waived.is_some() { Tone::Strong } else { tone };
+    let rank =
+        if finding.waived.is_some() { format!("waived {}", finding.severity) } else { finding.severity.to_string() };
+    let head = style.paint(tone, &format!("{rank}[{}]", finding.code));
     let place = place(finding).map(|place| format!(" {place}")).unwrap_or_default();
     let message = style.wrap(2, &finding.message);
     let others: Vec<String> = group[1..].iter().map(|other| query(other)).collect();
     let others =
         if others.is_empty() { String::new() } else { style.wrap(2, &format!("likewise: {}", others.join(", "))) };
-    let help = style.wrap(2, &format!("help: {}", help(finding, before)));
+    let help = match &finding.waived {
+        Some(waived) => style.wrap(2, &format!("waived until {}: {}", waived.until, waived.reason)),
+        None => style.wrap(2, &format!("help: {}", help(finding, before))),
+    };
     format!("{head}{place}\n{message}{others}{help}")
 }
 
 /// The help, or where it stands already.
 fn help(finding: &Finding, before: &[Vec<&Finding>]) -> String {
-    let given = before.iter().position(|earlier| earlier[0].help == finding.help);
+    let given = before.iter().position(|earlier| earlier[0].help == finding.help && earlier[0].waived.is_none());
     match given.map(|index| (index + 1 == before.len(), before[index][0])) {
         None => finding.help.clone(),
         Some((true, _)) => "as above".to_owned(),

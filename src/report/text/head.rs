@@ -2,7 +2,7 @@
 
 use super::super::style::{Style, Tone};
 use super::lines;
-use crate::run::{Class, Completion, Deploy, MigrationStatus, Millis, Run, Severity, Status, Verdict};
+use crate::run::{Class, Completion, Deploy, Finding, MigrationStatus, Millis, Run, Severity, Status, Verdict};
 
 /// More reasons than this are counted and not shown.
 const MOST_REASONS: usize = 8;
@@ -88,14 +88,20 @@ fn deploy(run: &Run, verdict: &Verdict) -> String {
     known.to_owned()
 }
 
-/// How many findings of each severity: `2 errors, 1 warning`, or `no findings`.
+/// How many findings of each severity, and how many are waived: `2 errors, 1 warning, 1 waived`, or `no findings`.
 pub(in crate::report) fn counts(run: &Run) -> String {
     let counted = [(Severity::Error, "error"), (Severity::Warning, "warning"), (Severity::Info, "remark")];
     let counted = counted
-        .map(|(severity, noun)| (run.findings.iter().filter(|finding| finding.severity == severity).count(), noun));
-    let words: Vec<String> =
+        .map(|(severity, noun)| (count(run, |finding| finding.waived.is_none() && finding.severity == severity), noun));
+    let waived = count(run, |finding| finding.waived.is_some());
+    let mut words: Vec<String> =
         counted.into_iter().filter(|(count, _)| *count > 0).map(|(n, noun)| plural(n, noun)).collect();
+    words.extend((waived > 0).then(|| format!("{waived} waived")));
     if words.is_empty() { "no findings".to_owned() } else { words.join(", ") }
+}
+
+fn count(run: &Run, counts: impl Fn(&Finding) -> bool) -> usize {
+    run.findings.iter().filter(|finding| counts(finding)).count()
 }
 
 /// How many migrations were applied, in what time; or, if one failed, after what time that was.

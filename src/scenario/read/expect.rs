@@ -33,7 +33,7 @@ fn word<T: Copy>(expect: &mut Table<'_>, key: &'static str, words: &[(&'static s
 }
 
 /// A code by its form; whether there is such a finding is not known here.
-fn code(value: &Value<'_>) -> Option<String> {
+pub(super) fn code(value: &Value<'_>) -> Option<String> {
     let code = value.string()?;
     let is_word = |word: &str| !word.is_empty() && word.bytes().all(|byte| byte.is_ascii_lowercase());
     if !code.split('-').all(is_word) {
