@@ -16,6 +16,9 @@ pub(crate) struct Scale {
 /// Rows that would have to draw out of more numbers than this times those that there are do not draw at random.
 const ROOM: f64 = 1.3;
 
+/// What share of the numbers that can occur, as there are rows and room for them, is nearly all of them.
+const NEARLY: f64 = 0.95;
+
 #[derive(Debug, Clone, Copy, PartialEq)]
 struct Part {
     low: i64,
@@ -63,9 +66,10 @@ impl Scale {
         for part in &mut self.parts {
             #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "it saturates")]
             let cells = cells(each as f64, part.distinct as f64).map(|cells| cells.round() as u64);
-            // Where so many different ones are more than chance finds in the room there is, rows take turns.
+            // Where nearly all occur that can, and chance would not find them in the room there is, rows take turns.
+            let nearly_all = part.distinct as f64 >= NEARLY * part.room.min(each) as f64;
             part.cells = cells
-                .filter(|cells| *cells as f64 <= part.room as f64 * ROOM)
+                .filter(|cells| !nearly_all || *cells as f64 <= part.room as f64 * ROOM)
                 .map(|cells| cells.clamp(part.distinct, part.room));
         }
         self

@@ -1,0 +1,2 @@
+SET lock_timeout = '2s';
+ALTER TABLE products ALTER COLUMN name TYPE varchar(30) USING trim(name);
