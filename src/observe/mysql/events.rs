@@ -74,13 +74,13 @@ impl Event {
     }
 }
 
-/// Asks whether the session is still in a statement (it answers before it closes the event), for its statements after
-/// event `after`, and for their stages. `many` looks further back than ten statements.
+/// Asks whether the session is still in a statement (it answers before it closes the event) and which one it ended last, for its
+/// statements after event `after`, and for their stages. `many` looks further back than ten statements.
 pub(super) fn questions(thread: u64, after: u64, many: bool) -> String {
     let history = if many { "events_statements_history_long" } else { "events_statements_history" };
     format!(
-        "SELECT COUNT(*) FROM performance_schema.events_statements_current \
-         WHERE THREAD_ID = {thread} AND END_EVENT_ID IS NULL; \
+        "SELECT SUM(END_EVENT_ID IS NULL), MAX(IF(EVENT_ID > {after} AND NESTING_EVENT_LEVEL = 0, EVENT_ID, 0)) \
+         FROM performance_schema.events_statements_current WHERE THREAD_ID = {thread}; \
          SELECT EVENT_ID, END_EVENT_ID, TIMER_START, TIMER_END, SQL_TEXT, ROWS_EXAMINED, \
          NO_INDEX_USED + SELECT_SCAN, EVENT_NAME, MYSQL_ERRNO, RETURNED_SQLSTATE, MESSAGE_TEXT, ROWS_AFFECTED FROM performance_schema.{history} \
          WHERE THREAD_ID = {thread} AND EVENT_ID > {after} AND NESTING_EVENT_LEVEL = 0 ORDER BY EVENT_ID; \
@@ -89,9 +89,13 @@ pub(super) fn questions(thread: u64, after: u64, many: bool) -> String {
     )
 }
 
-/// Reads the answers. `None` while the session is in a statement.
-pub(super) fn read(running: &[Cells], statements: &[Cells], stages: &[Cells]) -> Option<Vec<Event>> {
-    if running.first().and_then(|row| number(row, 0)) != Some(0) {
+/// Reads the answers. `None` while the session is in a statement, or the last one that it ended has not come to the others: an event
+/// is closed first, and then put among them.
+pub(super) fn read(current: &[Cells], statements: &[Cells], stages: &[Cells]) -> Option<Vec<Event>> {
+    let of_current = |at| current.first().and_then(|row| number(row, at)).unwrap_or(0);
+    let (running, last) = (of_current(0), of_current(1));
+    let is_told = last == 0 || statements.iter().any(|row| number(row, 0).is_some_and(|id| id >= last));
+    if running > 0 || !is_told {
         return None;
     }
     // Preparing, pinging and the like is told by no unit.
@@ -131,4 +135,27 @@ fn stage(row: &Cells) -> Option<Stage> {
     let name = cell(row, 1).to_ascii_lowercase();
     let (_, step) = STAGES.iter().find(|(instrument, _)| *instrument == name)?;
     Some(Stage { step: *step, from: number(row, 2)?, to: number(row, 3)? })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn row(cells: &[&str]) -> Cells {
+        cells.iter().map(|cell| Some((*cell).to_owned())).collect()
+    }
+
+    #[test]
+    fn a_statement_is_waited_for_until_it_is_closed_and_among_the_others() {
+        let statement = row(&["7", "9", "1", "2", "SELECT 1", "0", "0", "statement/sql/select", "0", "", "", "0"]);
+        for (current, statements, expected) in [
+            (row(&["1", "7"]), vec![statement.clone()], None),
+            (row(&["0", "7"]), vec![], None),
+            (row(&["0", "7"]), vec![statement], Some(1)),
+            (row(&["0", "0"]), vec![], Some(0)),
+        ] {
+            let found = read(&[current.clone()], &statements, &[]).map(|events| events.len());
+            assert_eq!(found, expected, "{current:?}");
+        }
+    }
 }

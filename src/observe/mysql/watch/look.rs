@@ -117,10 +117,10 @@ impl Watch {
         let began = Instant::now();
         loop {
             let sets = ask(control, &questions).await?;
-            let [running, statements, stages, locks, settings, status, logs @ ..] = sets.as_slice() else {
+            let [current, statements, stages, locks, settings, status, logs @ ..] = sets.as_slice() else {
                 return Err(mysql_async::Error::Other("the server answered fewer questions than it was asked".into()));
             };
-            let events = events::read(running, statements, stages);
+            let events = events::read(current, statements, stages);
             if events.is_none() && began.elapsed() < PATIENCE {
                 tokio::time::sleep(Duration::from_micros(200)).await;
                 continue;
