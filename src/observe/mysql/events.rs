@@ -154,7 +154,7 @@ mod tests {
             (row(&["0", "7"]), vec![statement], Some(1)),
             (row(&["0", "0"]), vec![], Some(0)),
         ] {
-            let found = read(&[current.clone()], &statements, &[]).map(|events| events.len());
+            let found = read(std::slice::from_ref(&current), &statements, &[]).map(|events| events.len());
             assert_eq!(found, expected, "{current:?}");
         }
     }
