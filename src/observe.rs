@@ -69,10 +69,11 @@ pub enum Observer {
 }
 
 impl Observer {
-    /// Opens the observer's sessions and reads the database as it is before all migrations.
-    pub async fn start(access: &Access, listener: Listener) -> Result<Self, ObserveError> {
+    /// Opens the observer's sessions and reads the database as it is before all migrations. `is_ours` if the server was started
+    /// here, and another of its databases may be connected to.
+    pub async fn start(access: &Access, is_ours: bool, listener: Listener) -> Result<Self, ObserveError> {
         Ok(match access {
-            Access::Postgres(config) => Self::Postgres(postgres::Observer::start(config, listener).await?),
+            Access::Postgres(config) => Self::Postgres(postgres::Observer::start(config, is_ours, listener).await?),
             Access::Mysql(opts) => Self::Mysql(mysql::Observer::start(opts, listener).await?),
         })
     }

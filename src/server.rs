@@ -173,7 +173,7 @@ impl Server {
     }
 
     /// Whether it was started here, and its settings are ours to change.
-    fn is_ours(&self) -> bool {
+    pub(crate) fn is_ours(&self) -> bool {
         matches!(self.provider, Provider::Local(_) | Provider::Container(_))
     }
 

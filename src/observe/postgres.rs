@@ -115,8 +115,9 @@ pub enum ObserveError {
 }
 
 impl Observer {
-    /// Opens the observer's sessions and reads the database as it is before all migrations.
-    pub async fn start(config: &Config, listener: Listener) -> Result<Arc<Self>, ObserveError> {
+    /// Opens the observer's sessions and reads the database as it is before all migrations. `is_ours` if the server was started
+    /// here, and another of its databases may be connected to.
+    pub async fn start(config: &Config, is_ours: bool, listener: Listener) -> Result<Arc<Self>, ObserveError> {
         let control = Session::open(config).await?;
         let sampling = Session::open(config).await?;
         let version: String = control.client.query_one("SHOW server_version_num", &[]).await?.get(0);
@@ -143,7 +144,7 @@ impl Observer {
             sampling,
             version,
             segment: u64::try_from(segment).unwrap_or(16 << 20),
-            log: OnceCell::new(),
+            log: if is_ours { OnceCell::new() } else { OnceCell::new_with(Some(None)) },
             config: config.clone(),
             parallel: workers != "0",
             listener,

@@ -55,7 +55,7 @@ pub(super) async fn migrate(
         Activity::Begun { sql } => heard.send(Event::StatementBegun(sql)),
         Activity::Ended { duration } => heard.send(Event::StatementEnded(duration)),
     });
-    let observer = Observer::start(&access, listener).await?;
+    let observer = Observer::start(&access, server.is_ours(), listener).await?;
     let tap = Tap::start(server.endpoint(), access.clone(), observer.clone()).await.map_err(RehearseError::Tap)?;
     let stage =
         Applying { scenario, events, observer: &observer, target: target(&tap, server), access, server, work, cancel };

@@ -88,7 +88,7 @@ async fn probed(
     cancel: &CancellationToken,
 ) -> Result<(), RehearseError> {
     let access = server.access(server.database());
-    let observer = Observer::start(&access, Box::new(|_| {})).await?;
+    let observer = Observer::start(&access, server.is_ours(), Box::new(|_| {})).await?;
     let tap = Tap::start(server.endpoint(), access.clone(), observer.clone()).await.map_err(RehearseError::Tap)?;
     let target = target(&tap, server);
     let stage =

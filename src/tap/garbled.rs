@@ -1,26 +1,25 @@
 //! Streams of bytes that are no good: whole messages, then cut, changed and put together by chance, the same every time.
 
+use rand::rngs::ChaCha8Rng;
+use rand::{RngExt, SeedableRng};
+
 /// So many streams are tried in the tests; `REHEARSAL_FUZZ_INPUTS` says another number.
 pub(super) fn inputs() -> u64 {
     std::env::var("REHEARSAL_FUZZ_INPUTS").ok().and_then(|count| count.parse().ok()).unwrap_or(20_000)
 }
 
-/// Numbers that look like chance (SplitMix64).
+/// What decides.
 #[derive(Debug)]
-pub(super) struct Chance(u64);
+pub(super) struct Chance(ChaCha8Rng);
 
 impl Chance {
     pub(super) fn new(seed: u64) -> Self {
-        Self(seed)
+        Self(ChaCha8Rng::seed_from_u64(seed))
     }
 
     /// A number below `limit`.
     pub(super) fn below(&mut self, limit: usize) -> usize {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mut mixed = self.0;
-        mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        usize::try_from((mixed ^ (mixed >> 31)) % limit.max(1) as u64).unwrap_or_default()
+        self.0.random_range(0..limit.max(1))
     }
 
     /// One of them.

@@ -93,7 +93,10 @@ fn a_database_that_has_the_data_is_migrated_in_place() {
     there.sql("app", "CREATE TABLE orders (id bigint PRIMARY KEY, total numeric NOT NULL)");
     there.sql("app", "INSERT INTO orders SELECT i, i FROM generate_series(1, 1000) i");
     let sandbox = shop("in_place = true\n").replacing("scenario.toml", "restore = \"staging.sql\"\n", "");
+    let others = || there.sql("app", "SELECT sum(sessions) FROM pg_stat_database WHERE datname <> 'app'");
+    let before = others();
     rehearse(&sandbox, &there.url("app")).expect(0);
+    assert_eq!(others(), before, "no other database is connected to");
     assert_eq!(sandbox.record()["migrations"][0]["blocking"][0]["table"], "public.orders");
     assert_eq!(there.sql("app", "SELECT count(status) + count(*) FROM orders"), "1000");
     let nameless = rehearse(&sandbox, there.url("app").trim_end_matches("app").trim_end_matches('/')).expect(2);

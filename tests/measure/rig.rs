@@ -76,7 +76,7 @@ impl Rig {
     pub(crate) async fn new(server: &Server, database: &str) -> Self {
         let direct = server.config(database);
         let access = server.access(database);
-        let observer = Observer::start(&access, Box::new(|_| {})).await.expect("the observer starts");
+        let observer = Observer::start(&access, true, Box::new(|_| {})).await.expect("the observer starts");
         let tap = Tap::start(server.endpoint(), access, observer.clone()).await.expect("the tap listens");
         observer.begin_migration().await.expect("the migration begins");
         let password = server.password().map(ToOwned::to_owned);
