@@ -2,8 +2,8 @@
 //!
 //! A probe takes the lock that a reader or a writer takes, changes nothing, and notes how long it waited. It is due every
 //! few milliseconds, whether or not the one before has ended (an open loop), and its wait counts from when it was due: so
-//! the longest wait is what an unlucky query would have felt, at most [`INTERVAL`] less. Probes cost the migration time,
-//! so they belong into a pass of their own, whose durations are not used.
+//! the longest wait is what an unlucky query would have felt, at most [`INTERVAL`] less, and of a single row [`PLACES`] times
+//! that. Probes cost the migration time, so they belong into a pass of their own, whose durations are not used.
 //!
 //! | probe | on PostgreSQL | on MySQL and MariaDB |
 //! | --- | --- | --- |
@@ -29,7 +29,7 @@ const LOWEST_FLOOR: Duration = Duration::from_millis(10);
 /// How long a probe may still wait when the migration is over.
 const LAST_WAIT: Duration = Duration::from_secs(5);
 /// Places in a key's range at which rows are probed.
-pub(super) const PLACES: u64 = 5;
+pub const PLACES: u32 = 5;
 
 /// What was felt on one table while a migration ran.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -55,14 +55,22 @@ pub(super) fn read(rows: &[Cells]) -> Vec<Key> {
 pub(super) struct Log {
     /// When there was a sample.
     pub(super) at: Vec<Instant>,
-    /// The first and the last sample in which a lock was seen.
-    pub(super) seen: BTreeMap<Key, (Instant, Instant)>,
+    /// The first and the last sample in which a lock was seen, and in how many.
+    pub(super) seen: BTreeMap<Key, (Instant, Instant, usize)>,
 }
 
 impl Log {
     /// The locks that were seen at some time between these two.
     pub(super) fn between(&self, from: Instant, to: Instant) -> impl Iterator<Item = &Key> {
-        self.seen.iter().filter(move |(_, (first, last))| *first <= to && *last >= from).map(|(key, _)| key)
+        self.seen.iter().filter(move |(_, (first, last, _))| *first <= to && *last >= from).map(|(key, _)| key)
+    }
+
+    /// Whether a lock was held without a break since a time before `from`..`to` ended: it was seen then, and in every sample
+    /// from the first to the last in which it was.
+    pub(super) fn throughout(&self, key: &Key, from: Instant, to: Instant) -> bool {
+        let Some((first, last, times)) = self.seen.get(key) else { return false };
+        let meanwhile = self.at.iter().filter(|at| (first..=last).contains(at));
+        meanwhile.clone().count() == *times && meanwhile.into_iter().any(|at| (from..=to).contains(at))
     }
 }
 
@@ -118,7 +126,29 @@ async fn sample(
         let mut log = log.lock().unwrap_or_else(PoisonError::into_inner);
         log.at.push(at);
         for key in sets.first().map(|rows| read(rows)).unwrap_or_default() {
-            log.seen.entry(key).and_modify(|(_, last)| *last = at).or_insert((at, at));
+            log.seen
+                .entry(key)
+                .and_modify(|(_, last, times)| (*last, *times) = (at, *times + 1))
+                .or_insert((at, at, 1));
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_held_at_both_ends_is_not_held_throughout() {
+        let start = Instant::now();
+        let at = |millis: u64| start + Duration::from_millis(millis);
+        let key = |mode| (("shop".to_owned(), "orders".to_owned()), mode);
+        let mut log = Log { at: (0..5).map(|sample| at(sample * 10)).collect(), ..Log::default() };
+        log.seen.insert(key(LockMode::Exclusive), (at(0), at(40), 2));
+        log.seen.insert(key(LockMode::SharedNoWrite), (at(10), at(30), 3));
+        assert!(!log.throughout(&key(LockMode::Exclusive), at(5), at(35)));
+        assert!(log.throughout(&key(LockMode::SharedNoWrite), at(15), at(25)));
+        assert!(!log.throughout(&key(LockMode::SharedNoWrite), at(35), at(45)), "it was not seen then");
+        assert!(!log.throughout(&key(LockMode::SharedRead), at(5), at(35)));
     }
 }

@@ -72,7 +72,7 @@ async fn rows(asking: &mut Conn, table: &str) -> Result<Vec<String>, mysql_async
     }
     let columns = columns.join(", ");
     let count: u64 = asking.query_first(format!("SELECT count(*) FROM {table}")).await?.unwrap_or(0);
-    let places = PLACES.min(count);
+    let places = u64::from(PLACES).min(count);
     let mut statements = Vec::new();
     for place in 0..places {
         // The first, the last, and those between at equal distances.

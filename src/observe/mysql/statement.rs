@@ -83,11 +83,14 @@ impl Change<'_> {
         windows::of_alter(self.event, !instant, shared)
     }
 
-    /// Locks of an ALTER whose windows these are.
-    pub(super) fn altered(&self, windows: &[Window], log: &Log) -> Vec<Held> {
+    /// Locks of an ALTER whose windows these are, on its table and on those of foreign keys. `alone` says that it had its table
+    /// to itself.
+    pub(super) fn altered(&self, windows: &[Window], alone: bool, log: &Log) -> Vec<Held> {
         let mut held = Vec::new();
+        let whole = if alone { windows::alone(self.event) } else { None };
         for table in self.targets {
-            held.extend(windows.iter().map(|window| self.exact(table, *window)));
+            let own = whole.as_ref().map_or(windows, std::slice::from_ref);
+            held.extend(own.iter().map(|window| self.exact(table, *window)));
             let whole =
                 Window { mode: LockMode::SharedUpgradable, from: self.event.from, to: self.event.to, waited: 0 };
             held.push(self.exact(table, whole));

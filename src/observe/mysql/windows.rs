@@ -8,6 +8,7 @@
 //! | in place | `EXCLUSIVE` while preparing; `SHARED_UPGRADABLE`, or `SHARED_NO_WRITE` under `LOCK=SHARED`; `EXCLUSIVE` from `committing alter table` |
 //! | COPY | `SHARED_NO_WRITE` from the last `After create` to `rename result table`, `EXCLUSIVE` from there |
 //! | COPY online, MariaDB since 11.2 | `SHARED_NO_WRITE` until `copy to tmp table`; `EXCLUSIVE` from the second `Enabling keys` |
+//! | `LOCK=EXCLUSIVE` | `EXCLUSIVE` from where the others begin to lock to the end |
 //!
 //! A lock that has to be waited for is granted when `Waiting for table metadata lock` ends.
 
@@ -33,6 +34,20 @@ pub(super) fn is_online_copy(event: &Event) -> bool {
 pub(super) fn build(event: &Event) -> Option<(u64, u64)> {
     let from = event.first(Step::Build)?.from;
     Some((from, event.first(Step::Commit).map_or(event.to, |stage| stage.from)))
+}
+
+/// The time in which an ALTER copies rows, or is at work in place.
+pub(super) fn at_work(event: &Event) -> Option<(u64, u64)> {
+    let Some(copy) = event.first(Step::Copy) else { return build(event) };
+    Some((copy.from, event.first(Step::Rename).map_or(event.to, |stage| stage.from)))
+}
+
+/// The window of an ALTER that has its table to itself from the beginning of its work on.
+pub(super) fn alone(event: &Event) -> Option<Window> {
+    let (at_work, _) = at_work(event)?;
+    let from = of_alter(event, true, false).first()?.from.min(at_work);
+    let window = Window { mode: LockMode::Exclusive, from, to: event.to, waited: 0 };
+    wait(event, vec![(window, at_work)]).into_iter().next()
 }
 
 /// The windows of an ALTER on its table, in order. `prepares` says that it locks to prepare (all but INSTANT on MySQL),
@@ -159,6 +174,16 @@ mod tests {
         let stages = [(Step::Created, 1, 5), (Step::Copy, 5, 90), (Step::Rename, 90, 95), (Step::Wait, 91, 94)];
         let windows = of_alter(&event(&stages, 100), true, false);
         assert_eq!(shown(&windows), [("SHARED_NO_WRITE", 1, 94), ("EXCLUSIVE", 94, 100)]);
+    }
+
+    #[test]
+    fn one_that_has_the_table_to_itself_has_it_from_where_others_begin_to_lock() {
+        let copy = [(Step::Created, 1, 5), (Step::Copy, 5, 90), (Step::Rename, 90, 95)];
+        assert_eq!(alone(&event(&copy, 100)).map(|window| (window.from, window.to, window.waited)), Some((1, 100, 0)));
+        let waits = [(Step::Created, 1, 2), (Step::Wait, 2, 40), (Step::Copy, 40, 90)];
+        assert_eq!(alone(&event(&waits, 100)).map(|window| (window.from, window.waited)), Some((40, 38)));
+        let inplace = [(Step::Prepare, 2, 4), (Step::Build, 4, 80), (Step::Commit, 80, 80)];
+        assert_eq!(alone(&event(&inplace, 100)).map(|window| (window.from, window.to)), Some((2, 100)));
     }
 
     #[test]

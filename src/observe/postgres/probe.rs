@@ -65,7 +65,7 @@ async fn rows(session: &Session, table: &str) -> Result<Vec<String>, tokio_postg
     let Some(columns) = row.get::<_, Option<String>>(0) else { return Ok(Vec::new()) };
     let count: i64 = session.client.query_one(&format!("SELECT count(*) FROM {table}"), &[]).await?.get(0);
     let mut statements = Vec::new();
-    let places = i64::try_from(PLACES).unwrap_or(1).min(count);
+    let places = i64::from(PLACES).min(count);
     for place in 0..places {
         // The first, the last, and those between at equal distances.
         let offset = if places > 1 { (count - 1) * place / (places - 1) } else { 0 };

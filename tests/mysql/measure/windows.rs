@@ -90,6 +90,7 @@ async fn compare(place: Place, opts: &Opts) {
     for (sql, undo, table) in [
         ("ALTER TABLE t MODIFY a BIGINT", "ALTER TABLE t MODIFY a INT", "t"),
         ("ALTER TABLE t ADD INDEX ib (b)", "ALTER TABLE t DROP INDEX ib", "t"),
+        ("ALTER TABLE t ADD INDEX ib (b), LOCK = EXCLUSIVE", "ALTER TABLE t DROP INDEX ib", "t"),
         ("ALTER TABLE t FORCE", "DO 0", "t"),
         ("ALTER TABLE t ADD COLUMN n INT", "ALTER TABLE t DROP COLUMN n", "t"),
         (

@@ -27,6 +27,8 @@ use crate::sql::mysql::transaction::commits_implicitly;
 
 /// For how long the server is given to close the events of what it has answered. It takes it some microseconds.
 const PATIENCE: Duration = Duration::from_millis(500);
+/// A sample's time is known to half of its round trip.
+const MARGIN: Duration = Duration::from_millis(2);
 
 /// What is read of a session at a boundary.
 struct Boundary {
@@ -191,7 +193,7 @@ impl Watch {
         if windows.is_empty() && !failed {
             windows.push(windows::whole(event));
         }
-        let held = change.altered(&windows, log);
+        let held = change.altered(&windows, is_alone(&change, target, log), log);
         let mut found = Found { algorithm: change.algorithm, held: Some(held), ..nothing };
         if !alone {
             return Ok(Found { rewrites: None, scans: None, ..found });
@@ -239,9 +241,7 @@ impl Watch {
             return Ok(true);
         }
         let worked = matches!(change.algorithm, Some(Algorithm::Inplace | Algorithm::InplaceRebuild));
-        // A sample's time is known to half of its round trip.
-        let margin = Duration::from_millis(2);
-        if !worked || log.at.iter().any(|at| *at > from + margin && *at + margin < to) {
+        if !worked || log.at.iter().any(|at| *at > from + MARGIN && *at + MARGIN < to) {
             return Ok(false);
         }
         match clone {
@@ -427,6 +427,13 @@ impl Piece<'_> {
         let event = self.event?;
         (self.tables.is_some() || !event.without_index || event.rows_examined == 0).then(Vec::new)
     }
+}
+
+/// Whether an ALTER had its table to itself while it was at work (`LOCK=EXCLUSIVE`), as samples saw it.
+fn is_alone(change: &Change<'_>, target: &TableName, log: &Log) -> bool {
+    let Some((from, to)) = windows::at_work(change.event) else { return false };
+    let (from, to) = (change.clock.at(from) + MARGIN, change.clock.at(to).checked_sub(MARGIN));
+    to.is_some_and(|to| from < to && log.throughout(&(target.clone(), LockMode::Exclusive), from, to))
 }
 
 fn waited(event: &Event) -> Duration {
