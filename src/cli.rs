@@ -19,7 +19,7 @@ use clap::{Args, Parser, Subcommand};
 use tokio_util::sync::CancellationToken;
 
 use crate::report::Request;
-use crate::scenario::{ProviderWish, duration};
+use crate::scenario::{Engine, ProviderWish, duration};
 pub use printer::Printer;
 
 /// How the program ends, for whoever started it.
@@ -133,7 +133,7 @@ enum Command {
     #[command(subcommand)]
     Snapshot(snapshot::SnapshotCommand),
     /// Which providers and server versions can be used here, and why not
-    Doctor,
+    Doctor(DoctorArguments),
     /// Remove what killed runs left
     Sweep,
 }
@@ -167,6 +167,20 @@ struct ProfileArguments {
     /// How long a statement, a wait for a lock, and pg_dump may take
     #[arg(long, value_name = "DURATION", value_parser = timeout, default_value = "30s")]
     statement_timeout: Duration,
+}
+
+/// What `rehearsal doctor` takes.
+#[derive(Debug, Args)]
+struct DoctorArguments {
+    /// Hold known locks on scratch servers, and tell how far off the figures are here (about 15 s a server; 4 if too far)
+    #[arg(long)]
+    self_test: bool,
+    /// Only servers of this engine
+    #[arg(long, value_enum, requires = "self_test")]
+    engine: Option<Engine>,
+    /// Only servers that are had so
+    #[arg(long, value_enum, requires = "self_test")]
+    provider: Option<ProviderWish>,
 }
 
 /// What `rehearsal run` takes.
@@ -241,7 +255,11 @@ pub async fn execute(arguments: Arguments, printer: &Printer) -> anyhow::Result<
             cancel_on_signals(&cancel);
             Box::pin(snapshot::snapshot(&command, printer, &cancel)).await
         }
-        Command::Doctor => Ok(doctor::doctor(printer).await),
+        Command::Doctor(DoctorArguments { self_test: true, engine, provider }) => {
+            cancel_on_signals(&cancel);
+            Ok(Box::pin(doctor::self_test::self_test(engine, provider, printer, &cancel)).await)
+        }
+        Command::Doctor(_) => Ok(doctor::doctor(printer).await),
         Command::Sweep => Ok(sweep::sweep(printer).await),
     }
 }

@@ -19,6 +19,7 @@
 //!   run         the facts of one rehearsal: run.json
 //!   verdict     pure: facts + limits -> findings, class, deploy order
 //!   report      pure: facts + verdict -> text, JSON
+//!   self_test   how exact observe and its probes are on this machine: known locks beside clocks of others
 //!   cli         arguments, exit codes, the only place that prints
 //! ```
 //!
@@ -36,6 +37,7 @@ pub mod rehearse;
 pub mod report;
 pub mod run;
 pub mod scenario;
+pub mod self_test;
 pub mod server;
 pub mod snapshot;
 pub mod sql;

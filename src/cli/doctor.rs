@@ -1,4 +1,6 @@
-//! `rehearsal doctor`: which providers and server versions can be used here, and why not.
+//! `rehearsal doctor`: which providers and server versions can be used here, and why not; and how exact the instrument is here.
+
+pub(super) mod self_test;
 
 use super::{ExitStatus, Printer};
 use crate::scenario::Engine;

@@ -24,4 +24,5 @@ mod providers;
 mod remote;
 mod sandbox;
 mod secrets;
+mod self_test;
 mod tools;
