@@ -22,6 +22,7 @@ use crate::scenario::{Engine, ServerWish, TransactionMode};
 use crate::sql::Statement;
 use crate::sql::mysql::modes::Modes;
 use crate::sql::mysql::scanner::ScanError as MysqlScanError;
+use crate::sql::postgres::command;
 use crate::sql::postgres::scanner::ScanError;
 pub use strict::Strict;
 
@@ -128,7 +129,10 @@ pub enum PlanError {
 pub fn plan(sql: &str, mode: TransactionMode, layout: Option<Strict>, server: &ServerWish) -> Result<Plan, PlanError> {
     let engine = server.engine;
     let script = match engine {
-        Engine::Postgres => crate::sql::postgres::script(sql)?,
+        Engine::Postgres => {
+            let setting = server.settings.get(command::SETTING).map(String::as_str);
+            crate::sql::postgres::script(sql, command::begins_with_standard_strings(setting))?
+        }
         Engine::Mysql | Engine::Mariadb => {
             let modes = server.settings.get("sql_mode").map(|value| Modes::of(value)).unwrap_or_default();
             crate::sql::mysql::script(sql, modes)?

@@ -3,7 +3,7 @@
 //! [`scanner::Scanner`] reads a script of any size as a stream, by the rules by which psql does. [`split`] and
 //! [`script`] are for scripts that fit in memory. The rules are those of psql's lexer (`psqlscan.l`, PostgreSQL 14 and
 //! newer), with two differences: psql variables (`:name`) are not replaced, and `standard_conforming_strings` is followed
-//! only through `SET` and `RESET`, since no server is asked.
+//! only through `SET` and `RESET` from what a session is said to begin with, since no server is asked.
 
 pub mod command;
 mod cursor;
@@ -37,9 +37,10 @@ pub enum SplitError {
     },
 }
 
-/// Takes a script apart. Fails when it ends in the middle of something.
-pub fn script(sql: &str) -> Result<Script, ScanError> {
-    let mut scanner = Scanner::new(sql.as_bytes());
+/// Takes a script apart. Fails when it ends in the middle of something. `standard_strings` is what sessions begin with
+/// (`standard_conforming_strings`).
+pub fn script(sql: &str, standard_strings: bool) -> Result<Script, ScanError> {
+    let mut scanner = Scanner::new(sql.as_bytes()).standard_strings(standard_strings);
     scanner.keep_comments();
     let mut script = Script::default();
     while let Some(item) = scanner.next_item()? {
@@ -63,7 +64,7 @@ pub fn script(sql: &str) -> Result<Script, ScanError> {
 
 /// Splits a script into its statements. Fails as [`script`] does, and when a command of psql is among them.
 pub fn split(sql: &str) -> Result<Vec<Statement>, SplitError> {
-    let script = script(sql)?;
+    let script = script(sql, true)?;
     match script.metas.into_iter().next() {
         Some(MetaCommand { line, text, .. }) => Err(SplitError::Meta { line, text }),
         None => Ok(script.statements),

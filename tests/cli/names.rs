@@ -52,6 +52,18 @@ fn names_of_63_bytes_and_of_keywords_off_the_search_path_come_out_as_they_are() 
 }
 
 #[test]
+fn a_server_on_which_backslashes_escape_gets_files_as_it_would_read_them() {
+    let settings = "provider = \"local\"\nsettings = { standard_conforming_strings = \"off\" }";
+    let sandbox = Sandbox::shop()
+        .replacing("scenario.toml", "provider = \"local\"", settings)
+        .replacing("staging.sql", "CREATE TABLE", "SELECT 'it\\'s; one';\nCREATE TABLE")
+        .with("migrations/002_note.sql", "ALTER TABLE orders ADD note text DEFAULT 'don\\'t; stop';\nSELECT 1;\n");
+    sandbox.rehearse().expect(0);
+    assert_eq!(sandbox.record()["migrations"][1]["statements"].as_array().map(Vec::len), Some(4));
+    sandbox.assert_clean();
+}
+
+#[test]
 fn two_thousand_statements_are_all_on_record_and_few_are_shown() {
     let inserts: Vec<String> = (0..2000).map(|i| format!("INSERT INTO orders VALUES ({}, 1);\n", 10_000 + i)).collect();
     let sandbox = Sandbox::shop().with("migrations/002_seed.sql", &inserts.concat());

@@ -29,6 +29,7 @@ use crate::scenario::{Dump, DumpSource};
 use crate::server::{Server, scratch_folder};
 use crate::snapshot::dump::{self, DumpError, Input};
 use crate::snapshot::{Listen, Progress, Work};
+use crate::sql::postgres::command;
 use archive::Archive;
 use format::Format;
 
@@ -122,6 +123,12 @@ async fn spool(input: Input, file: Option<PathBuf>, name: &Path, listen: Listen<
 /// Keeps triggers, rules and foreign keys from running for rows that are loaded (PostgreSQL manual, 20.11.1,
 /// `session_replication_role`).
 const QUIET: &str = "session_replication_role=replica";
+
+/// Whether the session begins with `standard_conforming_strings`.
+async fn standard_strings(client: &Client) -> Result<bool, tokio_postgres::Error> {
+    let setting: String = client.query_one(&format!("SHOW {}", command::SETTING), &[]).await?.get(0);
+    Ok(command::begins_with_standard_strings(Some(&setting)))
+}
 
 /// Whether the database has something that would run for rows of a dump, and this account may keep it from running.
 async fn has_triggers(client: &Client) -> Result<bool, tokio_postgres::Error> {

@@ -4,7 +4,7 @@
 //! those outside of parentheses where these do not suffice; a statement with an error in it is named by what it begins with.
 //! One difference is wanted: what makes a table from a query is `CREATE TABLE AS` here, and not the `SELECT` of the reply.
 
-use super::cursor::Cursor;
+use super::cursor::{Cursor, says_off};
 use super::lexer::Kind;
 use crate::sql::Statement;
 
@@ -170,12 +170,14 @@ pub(super) fn reads_copy_data(statement: &Statement) -> bool {
     from.is_some() && tokens.next().is_some_and(|source| source.is("STDIN") || source.is("STDOUT"))
 }
 
-/// What a statement sets `standard_conforming_strings` to; `None` if it leaves it alone.
-pub(super) fn standard_strings_after(sql: &str) -> Option<bool> {
-    const SETTING: &str = "standard_conforming_strings";
+/// Whether a backslash is an ordinary character in `'…'`.
+pub const SETTING: &str = "standard_conforming_strings";
+
+/// What a statement sets `standard_conforming_strings` to, where sessions begin with `default`; `None` if it leaves it alone.
+pub(super) fn standard_strings_after(sql: &str, default: bool) -> Option<bool> {
     let mut tokens = Cursor::new(sql, true);
     if tokens.eat("RESET") {
-        return tokens.eat_any(&[SETTING, "ALL"]).then_some(true);
+        return tokens.eat_any(&[SETTING, "ALL"]).then_some(default);
     }
     if !tokens.eat("SET") {
         return None;
@@ -185,7 +187,12 @@ pub(super) fn standard_strings_after(sql: &str) -> Option<bool> {
         return None;
     }
     let assigned = tokens.next().is_some_and(|token| token.is("TO") || token.is_symbol(b'='));
-    tokens.next().filter(|_| assigned).map(|value| !value.says_off())
+    tokens.next().filter(|_| assigned).map(|value| if value.is("DEFAULT") { default } else { !value.says_off() })
+}
+
+/// Whether sessions begin with `standard_conforming_strings`, where the server has this value for it.
+pub fn begins_with_standard_strings(setting: Option<&str>) -> bool {
+    !setting.is_some_and(says_off)
 }
 
 #[cfg(test)]

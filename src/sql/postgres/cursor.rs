@@ -19,10 +19,7 @@ impl Token<'_> {
 
     /// Whether it is a value that the server takes for false.
     pub(super) fn says_off(self) -> bool {
-        let value = self.text.trim_matches('\'').to_ascii_lowercase();
-        // Any beginning of these words will do, as long as it cannot mean "on".
-        value == "0"
-            || (!matches!(value.as_str(), "" | "o") && ["off", "false", "no"].iter().any(|no| no.starts_with(&value)))
+        says_off(self.text.trim_matches('\''))
     }
 
     pub(super) fn is_symbol(self, symbol: u8) -> bool {
@@ -137,4 +134,12 @@ impl<'a> Iterator for Cursor<'a> {
     fn next(&mut self) -> Option<Token<'a>> {
         self.tokens.next()
     }
+}
+
+/// Whether the server takes this for false, as the value of a setting.
+pub(super) fn says_off(value: &str) -> bool {
+    let value = value.to_ascii_lowercase();
+    // Any beginning of these words will do, as long as it cannot mean "on".
+    value == "0"
+        || (!matches!(value.as_str(), "" | "o") && ["off", "false", "no"].iter().any(|no| no.starts_with(&value)))
 }

@@ -81,6 +81,8 @@ pub struct Scanner<R> {
     number: u32,
     at: usize,
     lexer: Lexer,
+    /// What `standard_conforming_strings` is reset to.
+    default_strings: bool,
     nesting: Nesting,
     /// The line on which the token at hand began.
     token_line: u32,
@@ -103,6 +105,7 @@ impl<R: BufRead> Scanner<R> {
             number: 0,
             at: 0,
             lexer: Lexer::new(),
+            default_strings: true,
             nesting: Nesting::default(),
             token_line: 1,
             begun: None,
@@ -112,6 +115,13 @@ impl<R: BufRead> Scanner<R> {
             comments: None,
             done: false,
         }
+    }
+
+    /// For sessions that begin with `standard_conforming_strings` so; without this it is on, as servers have it by default.
+    #[must_use]
+    pub fn standard_strings(mut self, on: bool) -> Self {
+        (self.default_strings, self.lexer.standard_strings) = (on, on);
+        self
     }
 
     /// The next item; `None` at the end. After an error there are no more.
@@ -259,7 +269,7 @@ impl<R: BufRead> Scanner<R> {
         let Some(line) = self.begun.take() else { return Ok(None) };
         let text = String::from_utf8(bytes).map_err(|_| ScanError::NotUtf8 { line })?;
         let standard_strings = self.lexer.standard_strings;
-        if let Some(standard) = command::standard_strings_after(&text) {
+        if let Some(standard) = command::standard_strings_after(&text, self.default_strings) {
             self.lexer.standard_strings = standard;
         }
         let command = command::name(Cursor::new(&text, standard_strings));

@@ -12,7 +12,7 @@ fn texts(sql: &str) -> Vec<String> {
 }
 
 fn error(sql: &str) -> String {
-    script(sql).expect_err("the script is not whole").to_string()
+    script(sql, true).expect_err("the script is not whole").to_string()
 }
 
 #[test]
@@ -99,12 +99,17 @@ fn backslashes_escape_while_the_setting_is_off() {
         r"SELECT '\'",
     ];
     assert_eq!(texts(sql), expected);
+    let begun_off =
+        script(r"SELECT '\';'; SET standard_conforming_strings = on; SELECT '\'; RESET ALL; SELECT '\''", false);
+    assert_eq!(begun_off.expect("whole").statements.len(), 5);
 }
 
 #[test]
 fn psql_commands_are_reported_with_their_line() {
-    let script =
-        script("\\set ON_ERROR_STOP on\nSELECT 1\n\\gexec\n;SELECT '\\x', E'\\\\' -- \\c\n;\\i a;b.sql\r\nSELECT 2;");
+    let script = script(
+        "\\set ON_ERROR_STOP on\nSELECT 1\n\\gexec\n;SELECT '\\x', E'\\\\' -- \\c\n;\\i a;b.sql\r\nSELECT 2;",
+        true,
+    );
     let script = script.expect("whole");
     let metas: Vec<_> = script.metas.iter().map(|m| (m.line, m.text.as_str(), m.in_statement)).collect();
     assert_eq!(metas, [(1, "\\set ON_ERROR_STOP on", false), (3, "\\gexec", true), (5, "\\i a;b.sql", false)]);
@@ -142,7 +147,7 @@ fn what_is_cut_short_is_an_error_with_its_line() {
 
 #[test]
 fn comments_are_kept_with_their_line_wherever_they_stand() {
-    let script = script("-- a\nSELECT '-- no' --b \n; /* -- no */ --").expect("whole");
+    let script = script("-- a\nSELECT '-- no' --b \n; /* -- no */ --", true).expect("whole");
     let found: Vec<_> = script.comments.iter().map(|c| (c.line, c.text.as_str(), c.in_statement)).collect();
     assert_eq!(found, [(1, "a", false), (2, "b", true), (3, "", false)]);
 }
@@ -180,7 +185,7 @@ proptest! {
 
     #[test]
     fn no_input_makes_it_panic_and_no_token_is_lost(sql in r#"(?s)[a-zé'"$;()\\/*\-\n\r .1]{0,60}|.{0,40}"#) {
-        let Ok(script) = script(&sql) else { return Ok(()) };
+        let Ok(script) = script(&sql, true) else { return Ok(()) };
         let mut joined = String::new();
         for statement in &script.statements {
             let _ = write!(joined, "{}", statement.text);

@@ -18,7 +18,7 @@ use tokio_postgres::{Client, Config};
 use super::extensions::Extensions;
 use super::meta::{self, Action};
 use super::recovery::{self, LeftOut, Recovery};
-use super::{QUIET, RestoreError, connect, has_triggers, quiet_note};
+use super::{QUIET, RestoreError, connect, has_triggers, quiet_note, standard_strings};
 use crate::snapshot::dump::{DumpError, Input, Tail};
 use crate::snapshot::postgres::grow::{quote, server_says};
 use crate::snapshot::{Listen, Progress, Work};
@@ -53,8 +53,10 @@ pub(crate) async fn restore(
     // pg_dump and pg_dumpall say at their end that they are complete; what is written by hand says neither.
     let is_dump = [DUMP, CLUSTER].iter().any(|words| head.windows(words.len()).any(|found| found == *words));
     let tail = Tail::default();
-    let mut items = scan(BufReader::with_capacity(256 << 10, tail.of(reader)));
     let (client, connection) = connect(config, file).await?;
+    let standard_strings = standard_strings(&client).await;
+    let standard_strings = standard_strings.map_err(|source| RestoreError::Server { file: file.to_owned(), source })?;
+    let mut items = scan(BufReader::with_capacity(256 << 10, tail.of(reader)), standard_strings);
     let mut script = Script {
         client: &client,
         file: file.to_owned(),
@@ -114,10 +116,10 @@ fn not_scanned(file: &Path, source: ScanError) -> RestoreError {
 }
 
 /// Scans in a thread of its own, as far ahead as the channel lets it.
-fn scan(reader: impl BufRead + Send + 'static) -> mpsc::Receiver<Result<Item, ScanError>> {
+fn scan(reader: impl BufRead + Send + 'static, standard_strings: bool) -> mpsc::Receiver<Result<Item, ScanError>> {
     let (sender, receiver) = mpsc::channel(AHEAD);
     tokio::task::spawn_blocking(move || {
-        let mut scanner = Scanner::new(reader);
+        let mut scanner = Scanner::new(reader).standard_strings(standard_strings);
         while let Some(item) = scanner.next_item().transpose() {
             let is_last = item.is_err();
             if sender.blocking_send(item).is_err() || is_last {

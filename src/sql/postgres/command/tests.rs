@@ -87,6 +87,15 @@ fn the_setting_of_backslashes_is_followed() {
         ("SET escape_string_warning = off", None),
         ("SELECT 'SET standard_conforming_strings = off'", None),
     ] {
-        assert_eq!(standard_strings_after(sql), expected, "{sql}");
+        assert_eq!(standard_strings_after(sql, true), expected, "{sql}");
     }
+    for (sql, expected) in [
+        ("SET standard_conforming_strings TO DEFAULT", Some(false)),
+        ("RESET ALL", Some(false)),
+        ("SET standard_conforming_strings = on", Some(true)),
+    ] {
+        assert_eq!(standard_strings_after(sql, false), expected, "{sql}, where it is off at the server");
+    }
+    assert!(begins_with_standard_strings(None) && begins_with_standard_strings(Some("on")));
+    assert!(!begins_with_standard_strings(Some("Off")) && !begins_with_standard_strings(Some("0")));
 }
