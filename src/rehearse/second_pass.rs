@@ -9,7 +9,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::event::{Event, Events, Stage};
 use super::migrate::{Applying, pending};
-use super::{Options, RehearseError, Work, ready, stop, target, until_cancelled};
+use super::{Options, RehearseError, Work, explain_loss, ready, stop, target, until_cancelled, while_running};
 use crate::observe::Observer;
 use crate::observe::probe::{Probes, Stall};
 use crate::run::{Migration, MigrationStatus};
@@ -70,7 +70,8 @@ pub(super) async fn run(
     let quiet = Events::new(unheard);
     let options = Options { keep: false, ..options.clone() };
     let server = Box::pin(ready::server(scenario, &options, &quiet, cancel)).await?;
-    let result = Box::pin(probed(scenario, events, &quiet, &server, work, touched, cancel)).await;
+    let probed = Box::pin(probed(scenario, events, &quiet, &server, work, touched, cancel));
+    let result = explain_loss(while_running(&server, probed).await, &server).await;
     let stopped = stop(server, &quiet).await;
     result?;
     stopped?;

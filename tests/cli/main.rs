@@ -25,4 +25,5 @@ mod remote;
 mod sandbox;
 mod secrets;
 mod self_test;
+mod stages;
 mod tools;

@@ -131,6 +131,15 @@ impl Sandbox {
     pub(crate) fn start_with(&self, variables: &[(&str, &str)]) -> Running<'_> {
         let mut command = self.command(&["run", "scenario.toml", "--out", "out"]);
         command.envs(variables.iter().copied());
+        self.started(command)
+    }
+
+    /// The same in two passes.
+    pub(crate) fn start_both_passes(&self) -> Running<'_> {
+        self.started(self.command(&["run", "scenario.toml", "--out", "out", "--passes", "2"]))
+    }
+
+    fn started(&self, mut command: Command) -> Running<'_> {
         let child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("the binary is built");
         Running { sandbox: self, child: Some(child) }
     }
