@@ -60,7 +60,7 @@ pub(super) fn read(server: &mut Table<'_>, engine: Engine) -> ServerWish {
         version,
         image: image.and_then(|value| self::image(&value, provider)),
         provider,
-        settings: settings.map(|value| self::settings(&value, engine)).unwrap_or_default(),
+        settings: settings.map(|value| allowed(&value, engine)).unwrap_or_default(),
         external,
         command,
     }
@@ -167,6 +167,17 @@ fn image(value: &Value<'_>, provider: ProviderWish) -> Option<String> {
     Some(image.to_owned())
 }
 
+/// Settings as text, without those that are not the scenario's.
+fn allowed(value: &Value<'_>, engine: Engine) -> BTreeMap<String, String> {
+    for (name, value) in value.entries() {
+        if ours(engine).iter().any(|ours| name.replace('-', "_").eq_ignore_ascii_case(ours)) {
+            let help = "remove it: each scratch server has a folder and a place to listen of its own";
+            value.document.problem(&value.key_span, format!("`{name}` cannot be set for a scratch server"), help);
+        }
+    }
+    settings(value, engine)
+}
+
 /// Settings as text. Those of extensions have a dot in their name, and are tables to TOML unless it is quoted.
 fn settings(value: &Value<'_>, engine: Engine) -> BTreeMap<String, String> {
     let mut settings = BTreeMap::new();
@@ -187,6 +198,14 @@ fn settings(value: &Value<'_>, engine: Engine) -> BTreeMap<String, String> {
         }
     }
     settings
+}
+
+/// Settings by which a server would be looked for where it is not.
+fn ours(engine: Engine) -> &'static [&'static str] {
+    match engine {
+        Engine::Postgres => &["port", "unix_socket_directories", "data_directory", "config_file", "hba_file"],
+        Engine::Mysql | Engine::Mariadb => &["port", "socket", "datadir", "pid_file", "skip_networking"],
+    }
 }
 
 /// PostgreSQL's own rule for the names of custom settings ("Customized Options" in its manual), which no name of its own
