@@ -1,18 +1,20 @@
 #!/usr/bin/env bash
 # What the tap and the observer add to a statement, as the client feels it: each statement is timed through the tap and
-# directly, in turn, on copies of one table, in the same run on the same server.
+# directly, in turn, on one table, in the same run on the same server.
 #
-#   tests/bench-overhead.sh [postgres|mysql|mariadb] [PAIRS]     (postgres and 7 pairs by default)
+#   tests/bench-overhead.sh [postgres|mysql|mariadb] [PAIRS]     (postgres and 15 pairs by default)
 #
 # Needs cargo, and the engine's client: psql with a local PostgreSQL, `mariadb` with a Docker engine that has mysql:9.7, or
 # with a local MariaDB. Prints the median of the ratios (through the tap / directly) for a rewrite and an index build on
-# 1,000,000 rows (BENCH_ROWS), and the time that small statements take on top. The clock is the client's own.
+# 1,000,000 rows (BENCH_ROWS), the time that small statements take on top, and the same beside 5,000 more tables. The clock
+# is the client's own.
 set -euo pipefail
 
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 engine=${1:-postgres}
-pairs=${2:-7}
+pairs=${2:-15}
 rows=${BENCH_ROWS:-1000000}
+many=2000
 
 # --- by engine: `client tap|direct [ARGUMENT...]`, `timed tap|direct SQL` (milliseconds by the client's clock) ----------
 case $engine in
@@ -31,11 +33,12 @@ case $engine in
             direct_host=$(psql -XAt -c 'SHOW unix_socket_directories')
             direct_port=$(psql -XAt -c 'SHOW port')
         }
-        copy() {
-            client direct -c "DROP TABLE IF EXISTS $1" -c "CREATE TABLE $1 (LIKE big INCLUDING ALL)" \
-                -c "INSERT INTO $1 SELECT * FROM big" -c "VACUUM (ANALYZE) $1" -c CHECKPOINT 2>/dev/null
+        settle() { client direct -c CHECKPOINT; }
+        more_tables() {
+            for ((i = 0; i < 5000; i++)); do echo "CREATE TABLE many_$i (id int PRIMARY KEY, note text);"; done | client direct -c "SET synchronous_commit = off" -f -
         }
-        rewrite=('ALTER TABLE @ ALTER COLUMN n TYPE bigint' rewrite)
+        rewrite=(rewrite 'ALTER TABLE big ALTER COLUMN n TYPE bigint' 'ALTER TABLE big ALTER COLUMN n TYPE integer')
+        index=('index build' 'CREATE INDEX big_by_note ON big (note, n)' 'DROP INDEX big_by_note')
         provider=local
         ;;
     mysql | mariadb)
@@ -59,10 +62,12 @@ case $engine in
                 direct=(--protocol=tcp -h 127.0.0.1 -P "${address##*:}")
             fi
         }
-        copy() {
-            client direct -e "DROP TABLE IF EXISTS $1; CREATE TABLE $1 LIKE big; INSERT INTO $1 SELECT * FROM big; ANALYZE TABLE $1" >/dev/null
+        settle() { sleep 0.2; }
+        more_tables() {
+            for ((i = 0; i < 5000; i++)); do echo "CREATE TABLE many_$i (id int PRIMARY KEY, note text);"; done | client direct
         }
-        rewrite=('ALTER TABLE @ MODIFY COLUMN n BIGINT NOT NULL' copy)
+        rewrite=(copy 'ALTER TABLE big MODIFY COLUMN n BIGINT NOT NULL' 'ALTER TABLE big MODIFY COLUMN n INTEGER NOT NULL')
+        index=('index build' 'CREATE INDEX big_by_note ON big (note, n)' 'DROP INDEX big_by_note ON big')
         if [[ $engine == mysql ]]; then provider=container; else provider=local; fi
         ;;
     *)
@@ -72,20 +77,25 @@ case $engine in
 esac
 
 # --- within the rehearsal: this script is the "migration tool" that it runs ---------------------------------------------
-ratio_of() { # NAME, SQL with @ for the table
-    local name=$1 sql=$2 pair through plain
+ratio_of() { # NAME SQL UNDO
+    local name=$1 sql=$2 undo=$3 pair way
+    local -A ms
+    once() {
+        settle
+        ms[$1]=$(timed "$1" "$sql")
+        timed direct "$undo" >/dev/null
+    }
+    # Whoever is first finds the caches cold.
+    once direct
     for ((pair = 0; pair < pairs; pair++)); do
-        copy tapped
-        copy plain
-        # Whoever is second finds the caches warm: each is second half of the time.
         if ((pair % 2)); then
-            through=$(timed tap "${sql//@/tapped}")
-            plain=$(timed direct "${sql//@/plain}")
+            once tap
+            once direct
         else
-            plain=$(timed direct "${sql//@/plain}")
-            through=$(timed tap "${sql//@/tapped}")
+            once direct
+            once tap
         fi
-        awk -v t="$through" -v p="$plain" 'BEGIN { printf "%.4f %.1f %.1f\n", t / p, t, p }'
+        awk -v t="${ms[tap]}" -v p="${ms[direct]}" 'BEGIN { printf "%.4f %.1f %.1f\n", t / p, t, p }'
     done | sort -n | awk -v name="$name" '
         { ratio[NR] = $1; through += $2; plain += $3 }
         END {
@@ -94,23 +104,43 @@ ratio_of() { # NAME, SQL with @ for the table
         }'
 }
 
-# Milliseconds for 500 statements in one session.
-small() {
+# Milliseconds for 2,000 statements in one session, each in autocommit or all in one transaction.
+small() { # tap|direct autocommit|transaction
     local began
     began=$(date +%s%N)
-    for ((i = 0; i < 500; i++)); do echo "UPDATE small SET n = $i WHERE id = 1;"; done | client "$1" >/dev/null
+    {
+        if [[ $2 == transaction ]]; then echo 'BEGIN;'; fi
+        for ((i = 0; i < many; i++)); do echo "UPDATE small SET n = $i WHERE id = 1;"; done
+        if [[ $2 == transaction ]]; then echo 'COMMIT;'; fi
+    } | client "$1" >/dev/null
     echo $((($(date +%s%N) - began) / 1000000))
+}
+
+# What is added to each small statement; sets `added`.
+small_each() { # NAME autocommit|transaction
+    local tapped plain
+    tapped=$(small tap "$2")
+    plain=$(small direct "$2")
+    added=$(awk -v t="$tapped" -v p="$plain" -v n="$many" 'BEGIN { printf "%.3f", (t - p) / n }')
+    printf '%-12s %s ms on top of each of %d (%s ms through the tap, %s ms directly)\n' "$1" "$added" "$many" "$tapped" "$plain"
 }
 
 if [[ ${BENCH_INNER:-} == 1 ]]; then
     find_server
     {
-        ratio_of "${rewrite[1]}" "${rewrite[0]}"
-        ratio_of 'index build' 'CREATE INDEX @_by_note ON @ (note, n)'
-        tapped=$(small tap)
-        plain=$(small direct)
-        printf '%-12s %s ms through the tap, %s ms directly: %s ms on top of each of 500\n' 'small' "$tapped" "$plain" \
-            "$(awk -v t="$tapped" -v p="$plain" 'BEGIN { printf "%.2f", (t - p) / 500 }')"
+        ratio_of "${rewrite[@]}"
+        ratio_of "${index[@]}"
+        declare -A few
+        for how in autocommit transaction; do
+            small_each "$how" "$how"
+            few[$how]=$added
+        done
+        more_tables
+        for how in autocommit transaction; do
+            small_each "$how" "$how"
+            awk -v how="$how" -v few="${few[$how]}" -v many="$added" \
+                'BEGIN { printf "%-12s %.2f times as much with 5,000 more tables\n", how, many / few }'
+        done
     } >"$BENCH_OUT"
     exit
 fi

@@ -13,6 +13,7 @@ mod invalid;
 pub mod lock_mode;
 mod log;
 pub(super) mod probe;
+mod question;
 mod sampler;
 pub mod watch;
 
@@ -25,8 +26,8 @@ use tokio_postgres::{Config, Statement as Prepared};
 use super::{Listener, Observation};
 use crate::run::{Millis, Overhead, Statement, StatementStatus};
 use crate::server::session::Session;
-use ask::{Ask, AskError, Outside};
-use catalog::{Catalog, Statistics};
+use ask::{AskError, Outside, Row};
+use catalog::Catalog;
 use columns::Columns;
 use holds::{Hold, Pause};
 use log::{LogReader, Span, Written};
@@ -41,6 +42,9 @@ pub struct Observer {
     sampling: Session,
     locks: Prepared,
     sample: Prepared,
+    relations: Prepared,
+    wal_end: Prepared,
+    temp_bytes: Prepared,
     /// `SHOW server_version_num`.
     version: u32,
     /// `wal_segment_size` in bytes.
@@ -100,6 +104,10 @@ struct Record {
     trouble: Option<String>,
 }
 
+const WAL_END: &str = "SELECT pg_catalog.pg_wal_lsn_diff(pg_catalog.pg_current_wal_insert_lsn(), '0/0')::text";
+const TEMP_BYTES: &str = "SELECT pg_catalog.pg_stat_get_db_temp_bytes(d.oid)::text FROM pg_catalog.pg_database d \
+                          WHERE d.datname = pg_catalog.current_database()";
+
 /// Why observing cannot begin or go on.
 #[derive(Debug, thiserror::Error)]
 pub enum ObserveError {
@@ -139,6 +147,9 @@ impl Observer {
         let segment: i64 = settings.get(1);
         let observer = Self {
             locks: control.client.prepare(&sampler::query(true)).await?,
+            relations: control.client.prepare(&Catalog::all()).await?,
+            wal_end: control.client.prepare(WAL_END).await?,
+            temp_bytes: control.client.prepare(TEMP_BYTES).await?,
             sample: sampling.client.prepare(&sampler::query(true)).await?,
             control,
             sampling,
@@ -295,21 +306,24 @@ impl Observer {
     }
 
     async fn read_committed(&self) -> Result<Catalog, AskError> {
-        Catalog::read(&mut Outside(&self.control.client), Statistics::Reported).await
+        Ok(Catalog::of(&self.control(&self.relations).await?))
     }
 
     /// Where the write-ahead log ends, in bytes since its beginning.
     async fn wal_end(&self) -> Result<u64, AskError> {
-        let sql = "SELECT pg_catalog.pg_wal_lsn_diff(pg_catalog.pg_current_wal_insert_lsn(), '0/0')";
-        let rows = Outside(&self.control.client).ask(sql).await?;
-        Ok(rows.first().and_then(|row| row.first()?.as_deref()?.parse().ok()).unwrap_or(0))
+        let rows = self.control(&self.wal_end).await?;
+        rows.first().and_then(|row| row.first()?.as_deref()?.parse().ok()).ok_or(AskError::Garbled)
     }
 
     /// Bytes of temporary files that backends have reported for this database.
     async fn temp_bytes(&self) -> Result<Option<u64>, AskError> {
-        let sql = "SELECT pg_catalog.pg_stat_get_db_temp_bytes(d.oid) FROM pg_catalog.pg_database d \
-                   WHERE d.datname = pg_catalog.current_database()";
-        let rows = Outside(&self.control.client).ask(sql).await?;
+        let rows = self.control(&self.temp_bytes).await?;
         Ok(rows.first().and_then(|row| row.first()?.as_deref()?.parse().ok()))
+    }
+
+    /// Sends a prepared question that has text in all of its columns. Those that are sent without waiting are answered in turn.
+    async fn control(&self, question: &Prepared) -> Result<Vec<Row>, AskError> {
+        let rows = self.control.client.query(question, &[]).await.map_err(|error| AskError::of(&error))?;
+        Ok(rows.iter().map(|row| (0..row.len()).map(|column| row.get(column)).collect()).collect())
     }
 }

@@ -31,6 +31,13 @@ pub enum AskError {
     TooSlow,
 }
 
+impl AskError {
+    /// Of an error of a session of the observer's own.
+    pub(super) fn of(error: &tokio_postgres::Error) -> Self {
+        error.as_db_error().map_or(Self::Gone, |db| Self::Refused(db.message().to_owned()))
+    }
+}
+
 /// The tool's session while it has a transaction open. A question leaves nothing behind in it: it runs in a savepoint that
 /// is rolled back, without the tool's `statement_timeout` and in UTF-8, and even a question that fails (or that a late
 /// cancel request hits) does not end the transaction. A rolled-back setting is not reported to the client (since 14).
@@ -60,10 +67,7 @@ pub(super) struct Outside<'a>(pub(super) &'a Client);
 
 impl Ask for Outside<'_> {
     async fn ask(&mut self, sql: &str) -> Result<Vec<Row>, AskError> {
-        let messages = self.0.simple_query(sql).await.map_err(|error| match error.as_db_error() {
-            Some(db) => AskError::Refused(db.message().to_owned()),
-            None => AskError::Gone,
-        })?;
+        let messages = self.0.simple_query(sql).await.map_err(|error| AskError::of(&error))?;
         let rows = messages.iter().filter_map(|message| match message {
             SimpleQueryMessage::Row(row) => {
                 Some((0..row.len()).map(|column| row.get(column).map(str::to_owned)).collect())

@@ -6,32 +6,18 @@
 //! table, so these are followed by their table and name; a file that is found again under a new OID was reused, not
 //! rewritten (seen on 15 to 18).
 
+mod query;
+
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
 use super::ask::{Ask, AskError, Row};
 use crate::run::{Rewrite, RewriteKind, Scan};
+pub(super) use query::sizes;
+use query::{Statistics, around, counters, list, query};
 
 /// The OID of a relation.
 pub(crate) type Oid = u32;
-
-/// Which statistics a snapshot shall hold.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Statistics {
-    /// What the asked session has counted in its open transaction.
-    Transaction,
-    /// What all sessions have reported since the server began.
-    Reported,
-}
-
-impl Statistics {
-    fn prefix(self) -> &'static str {
-        match self {
-            Self::Transaction => "pg_catalog.pg_stat_get_xact_",
-            Self::Reported => "pg_catalog.pg_stat_get_",
-        }
-    }
-}
 
 /// Relations of the database that are not the system's: every one, or those that were asked for.
 #[derive(Debug, Default, Clone)]
@@ -95,50 +81,53 @@ pub(super) struct Blocks {
 const PAGE: u64 = 8192;
 
 impl Catalog {
-    /// Reads every relation. Takes no lock that anybody could hold against it, and so never waits for a migration:
+    /// A query for every relation. It takes no lock that anybody could hold against it, and so never waits for a migration:
     /// the functions in it look up caches and counters by OID.
-    pub(super) async fn read(session: &mut impl Ask, statistics: Statistics) -> Result<Self, AskError> {
+    pub(super) fn all() -> String {
         let toast = "LEFT JOIN pg_catalog.pg_class t ON c.relkind = 't' AND t.reltoastrelid = c.oid";
-        Self::select(session, statistics, "", toast).await
+        query(Statistics::Reported, "", toast)
     }
 
-    /// Reads these relations, the tables that they are parts of, and all parts of those. That takes the same time in a
-    /// database of thousands of tables.
-    pub(super) async fn read_around(
-        session: &mut impl Ask,
-        statistics: Statistics,
-        oids: &[Oid],
-    ) -> Result<Self, AskError> {
-        let list = oids.iter().map(ToString::to_string).collect::<Vec<_>>().join(",");
-        let wanted = format!(
-            "WITH known AS (SELECT pg_catalog.unnest('{{{list}}}'::pg_catalog.oid[]) AS oid), \
-             tables AS (SELECT oid FROM known UNION \
-             SELECT x.indrelid FROM pg_catalog.pg_index x JOIN known k ON x.indexrelid = k.oid), \
-             stored AS (SELECT oid FROM tables UNION \
-             SELECT r.reltoastrelid FROM pg_catalog.pg_class r JOIN tables k ON r.oid = k.oid), \
-             wanted AS (SELECT oid FROM stored UNION \
-             SELECT x.indexrelid FROM pg_catalog.pg_index x JOIN stored k ON x.indrelid = k.oid) "
-        );
-        let toast = "JOIN wanted w ON w.oid = c.oid \
-                     LEFT JOIN (SELECT r.oid, r.reltoastrelid FROM pg_catalog.pg_class r JOIN tables k ON r.oid = k.oid) t \
-                     ON c.relkind = 't' AND t.reltoastrelid = c.oid";
-        Self::select(session, statistics, &wanted, toast).await
+    /// A query, for a transaction's own backend, for these relations, the tables that they are parts of, and all parts of those.
+    pub(super) fn around(oids: &[Oid]) -> String {
+        around(Statistics::Transaction, oids)
     }
 
-    async fn select(session: &mut impl Ask, statistics: Statistics, with: &str, join: &str) -> Result<Self, AskError> {
-        let prefix = statistics.prefix();
-        let sql = format!(
-            "{with}SELECT c.oid, pg_catalog.quote_ident(n.nspname) || '.' || pg_catalog.quote_ident(c.relname), c.relkind, \
-             pg_catalog.pg_relation_filenode(c.oid), COALESCE(i.indrelid, t.oid), c.reltuples::bigint, \
-             {prefix}numscans(c.oid), {prefix}tuples_returned(c.oid), \
-             {prefix}blocks_fetched(c.oid), {prefix}blocks_hit(c.oid), \
-             {prefix}tuples_inserted(c.oid) + {prefix}tuples_updated(c.oid) + {prefix}tuples_deleted(c.oid), c.relispartition \
-             FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace \
-             LEFT JOIN pg_catalog.pg_index i ON i.indexrelid = c.oid {join} \
-             WHERE c.relkind IN ('r', 'p', 'm', 'v', 'i', 'I', 't', 'S', 'f') AND c.oid >= 16384"
-        );
-        let rows = session.ask(&sql).await?;
-        Ok(Self { relations: rows.iter().filter_map(relation).collect() })
+    /// Reads these relations as everybody sees them, with the tables that they are parts of, and all parts of those. That
+    /// takes the same time in a database of thousands of tables.
+    pub(super) async fn read_around(session: &mut impl Ask, oids: &[Oid]) -> Result<Self, AskError> {
+        Ok(Self::of(&session.ask(&around(Statistics::Reported, oids)).await?))
+    }
+
+    /// From the rows of such a query.
+    pub(super) fn of(rows: &[Row]) -> Self {
+        Self { relations: rows.iter().filter_map(relation).collect() }
+    }
+
+    /// A query, for a transaction's own backend, for the counters of its relations.
+    pub(super) fn counters(&self) -> String {
+        let oids: Vec<Oid> = self.oids().collect();
+        let counters = counters(Statistics::Transaction, "oid");
+        format!("SELECT oid, {counters} FROM pg_catalog.unnest('{{{}}}'::pg_catalog.oid[]) AS r(oid)", list(&oids))
+    }
+
+    /// The same relations with the counters of such a query's rows.
+    pub(super) fn counted(&self, rows: &[Row]) -> Self {
+        let counted = |row: &Row| {
+            let oid = row.first()?.as_deref()?.parse().ok()?;
+            let relation = Relation { counts: counts(row, 1), ..Relation::clone(self.get(oid)?) };
+            Some((oid, Arc::new(relation)))
+        };
+        Self { relations: rows.iter().filter_map(counted).collect() }
+    }
+
+    /// Of its relations, the tables that these are or are parts of, with all their parts; `None` if it does not know one.
+    pub(super) fn tables_of(&self, oids: &[Oid]) -> Option<Self> {
+        if oids.is_empty() {
+            return Some(Self::default());
+        }
+        let tables: HashSet<Oid> = oids.iter().map(|oid| self.table_of(*oid)).collect::<Option<_>>()?;
+        Some(self.only(self.oids().filter(|oid| self.table_of(*oid).is_some_and(|table| tables.contains(&table)))))
     }
 
     /// How many relations it has.
@@ -270,41 +259,32 @@ impl Counts {
     }
 }
 
+/// The counters that begin at a field of the row.
+fn counts(row: &Row, first: usize) -> Counts {
+    let number = |index: usize| row.get(first + index).and_then(|text| text.as_deref()?.parse().ok()).unwrap_or(0);
+    Counts {
+        scans: number(0),
+        rows_read: number(1),
+        blocks_fetched: number(2),
+        blocks_hit: number(3),
+        rows_changed: number(4),
+    }
+}
+
 fn relation(row: &Row) -> Option<(Oid, Arc<Relation>)> {
     let field = |index: usize| row.get(index).and_then(Option::as_deref);
-    let number = |index: usize| field(index).and_then(|text| text.parse::<u64>().ok()).unwrap_or(0);
     let oid = field(0)?.parse().ok()?;
     let relation = Relation {
         name: field(1)?.to_owned(),
         kind: field(2)?.chars().next()?,
         filenode: field(3).and_then(|text| text.parse().ok()),
         parent: field(4).and_then(|text| text.parse().ok()),
-        partition: field(11) == Some("t"),
         // -1 is "never analysed" (since 14).
         rows: field(5).and_then(|text| text.parse().ok()),
-        counts: Counts {
-            scans: number(6),
-            rows_read: number(7),
-            rows_changed: number(10),
-            blocks_fetched: number(8),
-            blocks_hit: number(9),
-        },
+        partition: field(6) == Some("true"),
+        counts: counts(row, 7),
     };
     Some((oid, Arc::new(relation)))
-}
-
-/// The sizes of relations, in their order. `None` where one cannot be had at once, because it is locked or gone:
-/// `pg_relation_size` opens the relation.
-pub(super) async fn sizes(session: &mut impl Ask, oids: &[Oid]) -> Vec<Option<u64>> {
-    let list = oids.iter().map(ToString::to_string).collect::<Vec<_>>().join(",");
-    let sql = format!(
-        "SELECT pg_catalog.pg_relation_size(oid) FROM pg_catalog.unnest('{{{list}}}'::pg_catalog.oid[]) \
-         WITH ORDINALITY AS r(oid, place) ORDER BY place"
-    );
-    match session.ask(&sql).await {
-        Ok(rows) => rows.iter().map(|row| row.first()?.as_deref()?.parse().ok()).collect(),
-        Err(_) => vec![None; oids.len()],
-    }
 }
 
 #[cfg(test)]

@@ -6,6 +6,10 @@
 use std::collections::BTreeSet;
 
 use super::catalog::{Catalog, Oid};
+use super::question::Changes;
+
+/// In a database of more relations than this it is not worth going through all of them after each statement.
+pub(super) const MANY_RELATIONS: usize = 2_000;
 
 /// The relations that the transaction has touched so far.
 #[derive(Debug, Default)]
@@ -14,12 +18,29 @@ pub(super) struct Touched {
     pub(super) now: Catalog,
     /// All that were ever asked for or found: what is in here and not in `now` is dropped.
     known: BTreeSet<Oid>,
+    /// What the transaction had changed in the catalogs when they were read last; `None` before, or where that is not known.
+    pub(super) changes: Changes,
 }
 
 impl Touched {
     /// Every relation that was touched, also those that are gone.
     pub(super) fn oids(&self) -> Vec<Oid> {
         self.known.iter().copied().collect()
+    }
+
+    /// The tables of `asked` with their parts, as far as nothing is to be found out of them but counters: if the transaction
+    /// has read the catalogs before, and every relation was known by then to it or to everybody.
+    pub(super) fn countable(&self, asked: &[Oid], committed: &Catalog) -> Option<Catalog> {
+        self.changes?;
+        let (own, others): (Vec<Oid>, Vec<Oid>) = asked.iter().partition(|oid| self.now.contains(**oid));
+        // Among thousands of relations the server finds the parts of a table sooner.
+        let many = !others.is_empty() && committed.len() > MANY_RELATIONS;
+        if many || others.iter().any(|oid| self.known.contains(oid)) {
+            return None;
+        }
+        let mut all = self.now.tables_of(&own)?;
+        all.replace(&[], &committed.tables_of(&others)?);
+        Some(all)
     }
 
     /// Takes note of relations that a failed statement had locked, to be asked for when it is rolled back.

@@ -148,26 +148,28 @@ impl Watch {
         self.has_snapshot |= takes_snapshot(&answer);
         self.has_failed |= status == TransactionStatus::Failed;
         let found = match status {
-            TransactionStatus::Open => self.look_inside(&answer, backend).await,
+            TransactionStatus::Open => self.look_inside(&answer, &running.sql, backend).await,
             TransactionStatus::Failed => {
                 self.touched.ask_later(log.locks.keys().map(|(oid, _)| *oid));
                 Ok(Found { locks: sampled(&log), ..Found::default() })
             }
             TransactionStatus::Idle => {
                 let in_transaction = before != TransactionStatus::Idle;
-                self.look_outside(&log, &answer, duration, in_transaction, backend).await
+                self.look_outside(&log, &answer, &running.sql, duration, in_transaction, backend).await
             }
         };
         let found = found.unwrap_or_else(|error| {
             self.observer.record().trouble.get_or_insert(error.to_string());
             Found { locks: sampled(&log), ..Found::default() }
         });
-        let lock_timeout = self.lock_timeout(&found, &answer, &running.sql, backend).await;
-        self.record(Ended { running, answer, before, at: ended, log: &log, found, lock_timeout });
-        // Asking may itself have written to the log (a page of a catalog that was pruned): the next one starts here.
-        let wal_end = self.observer.wal_end().await.ok();
+        let wal_end = match found.wal_after {
+            Some(wal_end) => Some(wal_end),
+            None => self.observer.wal_end().await.ok(),
+        };
+        self.record(Ended { running, answer, before, at: ended, log: &log, found });
         let mut record = self.observer.record();
         record.running = record.running.saturating_sub(1);
+        // What asking wrote to the log is nobody's: the next statement's begins here.
         if let Some(wal_end) = wal_end {
             record.wal_end = wal_end;
         }
@@ -188,7 +190,7 @@ impl Watch {
                 self.status = TransactionStatus::Failed;
                 let before = TransactionStatus::Idle;
                 let answer = Answer::default();
-                self.record(Ended { running, answer, before, at: now, log: &log, found, lock_timeout: None });
+                self.record(Ended { running, answer, before, at: now, log: &log, found });
                 let mut record = self.observer.record();
                 if let Some(statement) = record.statements.last_mut() {
                     statement.status = StatementStatus::Lost;
@@ -205,7 +207,7 @@ impl Watch {
 
     /// Puts a statement on record, opens the holds that it began and closes those that it ended.
     fn record(&mut self, ended: Ended) {
-        let Ended { running, answer, before, at: ended, log, found, lock_timeout } = ended;
+        let Ended { running, answer, before, at: ended, log, found } = ended;
         let observer = Arc::clone(&self.observer);
         let mut record = observer.record();
         let logged = found.wal_end.map(|end| Span { from: record.wal_end, to: end.max(record.wal_end) });
@@ -253,7 +255,7 @@ impl Watch {
             algorithm: None,
             row_versions: None,
             lock_wait_timeout_s: None,
-            lock_timeout_ms: lock_timeout,
+            lock_timeout_ms: found.lock_timeout,
             implicit_commit: false,
             counters: Counters {
                 wal_bytes: Some(logged.map(|span| span.bytes(observer.segment))),
@@ -329,8 +331,6 @@ struct Ended<'a> {
     at: Instant,
     log: &'a Log,
     found: Found,
-    /// For how many milliseconds it would have waited for a lock; 0 is without a bound.
-    lock_timeout: Option<u64>,
 }
 
 impl Record {

@@ -3,16 +3,19 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use futures_util::future;
+
 use super::super::ask::{Ask, AskError, Inside, Outside};
-use super::super::catalog::{self, Catalog, Oid, Reads, Statistics};
+use super::super::catalog::{self, Catalog, Oid, Reads};
+use super::super::inside::MANY_RELATIONS;
 use super::super::lock_mode::LockMode;
+use super::super::question::{self, About};
 use super::super::sampler::Log;
-use super::{Answer, TransactionStatus, Watch, without_counts};
+use super::{Answer, Watch, without_counts};
 use crate::run::{Blocks, How, Rewrite};
 
-/// In a database of more relations than this, statements of data in autocommit that are over sooner than this are not
-/// worth reading all of them for. What the next statement reads can then not be told from what they have read.
-const MANY_RELATIONS: usize = 2_000;
+/// Where there are [`MANY_RELATIONS`], statements of data in autocommit that are over sooner than this are not worth reading
+/// all of them for. What the next statement reads can then not be told from what they have read.
 const WORTH_A_LOOK: Duration = Duration::from_millis(5);
 
 /// Commands that take no snapshot. Until another has run, a question would fix what a REPEATABLE READ transaction sees,
@@ -40,8 +43,38 @@ pub(super) struct Found {
     pub(super) locks: Option<Vec<(Oid, LockMode, How)>>,
     pub(super) rewrites: Option<Vec<Rewrite>>,
     pub(super) reads: Option<Reads>,
+    /// Where the write-ahead log ended with the statement, and when all of this had been asked.
     pub(super) wal_end: Option<u64>,
+    pub(super) wal_after: Option<u64>,
+    /// For how many milliseconds it would have waited for a lock, 0 if without a bound.
+    pub(super) lock_timeout: Option<u64>,
     pub(super) temp_bytes: Option<u64>,
+}
+
+impl Found {
+    /// It is known that nothing was rewritten or read.
+    fn and_nothing(self, in_transaction: bool) -> Self {
+        let temp_bytes = (!in_transaction).then_some(0);
+        Self { rewrites: Some(Vec::new()), reads: Some(Reads::default()), temp_bytes, ..self }
+    }
+}
+
+/// What of the database is to be read anew.
+enum Anew {
+    Nothing,
+    /// These relations and what belongs to their tables.
+    Around(Vec<Oid>),
+    All,
+}
+
+/// The database as it was and as it is.
+struct Refreshed {
+    before: Arc<Catalog>,
+    now: Arc<Catalog>,
+    /// Bytes of temporary files since.
+    temp_bytes: Option<u64>,
+    /// Where the write-ahead log ended afterwards.
+    wal_end: Option<u64>,
 }
 
 impl Watch {
@@ -49,13 +82,16 @@ impl Watch {
     pub(super) async fn look_inside(
         &mut self,
         answer: &Answer,
+        sql: &str,
         backend: &mut (impl Ask + Send),
     ) -> Result<Found, AskError> {
-        let locks = self.held_locks().await?;
-        let wal_end = Some(self.observer.wal_end().await?);
+        // Sent at once, and answered in this order.
+        let (locks, wal_end) = future::join(self.held_locks(), self.observer.wal_end()).await;
+        let (locks, wal_end) = (locks?, Some(wal_end?));
         let mut asked: Vec<Oid> = locks.iter().map(|(oid, _, _)| *oid).collect();
+        let is_strong = self.is_strong(&locks) && !may_have_set_it(answer, sql);
         let (rewrites, reads) = (Some(Vec::new()), Some(Reads::default()));
-        let nothing = Found { locks: Some(locks), rewrites, reads, wal_end, temp_bytes: None };
+        let nothing = Found { locks: Some(locks), rewrites, reads, wal_end, wal_after: wal_end, ..Found::default() };
         let rolled_back = answer.tags.iter().any(|tag| tag == "ROLLBACK");
         if rolled_back {
             // To a savepoint: everything that was touched may be as it was, without a lock on it.
@@ -64,15 +100,27 @@ impl Watch {
         if asked.is_empty() || !self.has_snapshot {
             return Ok(nothing);
         }
-        let mut inside = Inside(backend);
-        let now = Catalog::read_around(&mut inside, Statistics::Transaction, &asked).await?;
         let committed = Arc::clone(&self.observer.record().committed);
-        let before = self.touched.update(&asked, &now, &committed);
+        let mut told = None;
+        if answer.error.is_none() && answer.tags.iter().all(|tag| is_data(tag)) {
+            if let Some(known) = self.touched.countable(&asked, &committed) {
+                let counted = question::ask(backend, About::Counters(&known), is_strong).await?;
+                told = (counted.changes == self.touched.changes).then_some(counted);
+            }
+        }
+        let told = match told {
+            Some(told) => told,
+            None => question::ask(backend, About::All(&asked), is_strong).await?,
+        };
+        let before = self.touched.update(&asked, &told.found, &committed);
+        self.touched.changes = told.changes;
+        let nothing = Found { wal_after: told.wal_end, lock_timeout: told.lock_timeout, ..nothing };
         if rolled_back {
             return Ok(nothing);
         }
-        let rewrites = with_sizes(now.rewrites_since(&before), &mut inside).await;
-        let reads = self.observer.counts_transactions().then(|| now.reads_since(&before, self.observer.parallel));
+        let rewrites = with_sizes(told.found.rewrites_since(&before), &mut Inside(backend)).await;
+        let reads =
+            self.observer.counts_transactions().then(|| told.found.reads_since(&before, self.observer.parallel));
         Ok(Found { rewrites: Some(rewrites), reads, ..nothing })
     }
 
@@ -81,118 +129,124 @@ impl Watch {
         &mut self,
         log: &Log,
         answer: &Answer,
+        sql: &str,
         duration: Duration,
         in_transaction: bool,
         backend: &mut (impl Ask + Send),
     ) -> Result<Found, AskError> {
-        let wal_end = Some(self.observer.wal_end().await?);
         let touched = std::mem::take(&mut self.touched).oids();
         let has_snapshot = std::mem::take(&mut self.has_snapshot);
         let has_failed = std::mem::take(&mut self.has_failed);
-        let (locks, rewrites, reads) = (Some(Vec::new()), Some(Vec::new()), Some(Reads::default()));
-        let nothing = Found { locks, rewrites, reads, wal_end, temp_bytes: (!in_transaction).then_some(0) };
-        if in_transaction {
-            if has_failed {
-                self.refresh(None, backend).await?;
-            } else if has_snapshot && !touched.is_empty() {
-                self.refresh(Some(&touched), backend).await?;
-            } else if has_snapshot {
-                // What it has used is reported at some time or other.
-                self.observer.record().temp_bytes = None;
-            }
-            return Ok(nothing);
-        }
         let command = answer.tags.first().map_or("", String::as_str);
-        if log.locks.is_empty() && ["SET", "RESET", "SHOW", "DISCARD ALL", "BEGIN"].contains(&command) {
-            return Ok(nothing);
-        }
-        let locks = sampled(log);
-        if is_data(command) && duration < WORTH_A_LOOK {
-            let mut record = self.observer.record();
-            if record.committed.len() > MANY_RELATIONS {
-                record.stale = true;
-                return Ok(Found { locks, wal_end, ..Found::default() });
-            }
-        }
+        let changes_nothing = ["SET", "RESET", "SHOW", "DISCARD ALL", "BEGIN"].contains(&command);
+        let not_worth_it =
+            is_data(command) && duration < WORTH_A_LOOK && self.observer.record().committed.len() > MANY_RELATIONS;
+        let anew = match in_transaction {
+            true if has_failed => Anew::All,
+            true if has_snapshot && !touched.is_empty() => Anew::Around(touched),
+            true => Anew::Nothing,
+            false if not_worth_it || (changes_nothing && log.locks.is_empty()) => Anew::Nothing,
+            false => Anew::All,
+        };
         let was_stale = self.observer.record().stale;
-        let (before, now, temp_bytes) = self.refresh(None, backend).await?;
+        let (wal_end, refreshed) = self.refresh(&anew, backend).await?;
+        let wal_end = Some(wal_end);
+        let locks = if in_transaction || changes_nothing { Some(Vec::new()) } else { sampled(log) };
+        let Some(Refreshed { before, now, temp_bytes, wal_end: wal_after }) = refreshed else {
+            let mut record = self.observer.record();
+            if in_transaction && has_snapshot {
+                // What it has used is reported at some time or other.
+                record.temp_bytes = None;
+            }
+            record.stale |= !in_transaction && not_worth_it;
+            let wal = Found { locks, wal_end, wal_after: wal_end, ..Found::default() };
+            return Ok(if !in_transaction && not_worth_it { wal } else { wal.and_nothing(in_transaction) });
+        };
+        if in_transaction {
+            return Ok(Found { locks, wal_end, wal_after, ..Found::default() }.and_nothing(in_transaction));
+        }
+        let lock_timeout = self.lock_timeout(locks.as_deref(), answer, sql, backend).await;
         let is_stale = self.observer.record().stale;
         let rewrites = with_sizes(now.rewrites_since(&before), &mut Outside(&self.observer.control.client)).await;
         let counted = self.observer.counts_transactions() && !was_stale && !is_stale;
         // Workers have reported, too, by now.
         let reads = counted.then(|| now.reads_since(&before, false));
-        Ok(Found { locks, rewrites: Some(rewrites), reads, wal_end, temp_bytes: temp_bytes.filter(|_| counted) })
+        let temp_bytes = temp_bytes.filter(|_| counted);
+        Ok(Found { locks, rewrites: Some(rewrites), reads, wal_end, wal_after, lock_timeout, temp_bytes })
+    }
+
+    /// Whether the statement took a lock for which it may have to wait behind others, who then wait behind it.
+    fn is_strong(&self, locks: &[(Oid, LockMode, How)]) -> bool {
+        let record = self.observer.record();
+        let known: Vec<(Oid, LockMode)> =
+            self.open.iter().map(|hold| (record.holds[*hold].key.relation, record.holds[*hold].key.mode)).collect();
+        let shuts_out = |mode: LockMode| mode.blocks().contains(&Blocks::Writes);
+        let mut locks = locks.iter();
+        locks.any(|(oid, mode, _)| shuts_out(*mode) && record.earlier.contains(*oid) && !known.contains(&(*oid, *mode)))
     }
 
     /// For how many milliseconds the session waits for a lock; 0 is without a bound. `None` where the statement took no lock
-    /// that others would wait for, and where it cannot be asked: in a failed transaction, before the transaction has a
-    /// snapshot, and after several statements of which one may have set it for their own transaction only.
-    pub(super) async fn lock_timeout(
+    /// that others would wait for, and where it cannot be asked.
+    async fn lock_timeout(
         &self,
-        found: &Found,
+        locks: Option<&[(Oid, LockMode, How)]>,
         answer: &Answer,
         sql: &str,
         backend: &mut (impl Ask + Send),
     ) -> Option<u64> {
-        const SQL: &str = "SELECT pg_catalog.min(ms) FROM (SELECT \
-            (pg_catalog.date_part('epoch', pg_catalog.current_setting(name, true)::pg_catalog.interval) * 1000)::bigint \
-            FROM pg_catalog.unnest('{lock_timeout,statement_timeout,transaction_timeout}'::text[]) AS n(name)) AS s(ms) \
-            WHERE ms > 0";
-        let strong = {
-            let record = self.observer.record();
-            let known: Vec<(Oid, LockMode)> =
-                self.open.iter().map(|hold| (record.holds[*hold].key.relation, record.holds[*hold].key.mode)).collect();
-            let shuts_out = |mode: LockMode| mode.blocks().contains(&Blocks::Writes);
-            let mut locks = found.locks.iter().flatten();
-            locks.any(|(oid, mode, _)| {
-                shuts_out(*mode) && record.earlier.contains(*oid) && !known.contains(&(*oid, *mode))
-            })
-        };
-        let set_for_itself = answer.tags.len() > 1 && sql.to_ascii_lowercase().contains("_timeout");
-        if !strong || set_for_itself {
+        if may_have_set_it(answer, sql) || !self.is_strong(locks?) {
             return None;
         }
-        let rows = match self.status {
-            TransactionStatus::Open if self.has_snapshot => Inside(backend).ask_as_set(SQL).await.ok()?,
-            TransactionStatus::Idle => backend.ask(SQL).await.ok()?,
-            TransactionStatus::Open | TransactionStatus::Failed => return None,
-        };
-        Some(rows.first()?.first()?.as_deref().and_then(|ms| ms.parse().ok()).unwrap_or(0))
+        Some(question::milliseconds(backend.ask(question::LOCK_TIMEOUT).await.ok()?.first()?))
     }
 
-    /// Reads the database anew as everybody sees it, or only what is around some relations; gives it as it was and as
-    /// it is, and the bytes of temporary files since.
+    /// Says where the write-ahead log ends, and then reads the database anew as everybody sees it.
     async fn refresh(
         &self,
-        around: Option<&[Oid]>,
+        anew: &Anew,
         backend: &mut (impl Ask + Send),
-    ) -> Result<(Arc<Catalog>, Arc<Catalog>, Option<u64>), AskError> {
-        let mut stale = false;
-        if self.observer.counts_transactions() {
-            // Counters are reported at most once a second otherwise. The tool's own time limit may hit this question,
-            // which harms nothing here where no transaction is open.
-            stale = match backend.ask("SELECT pg_catalog.pg_stat_force_next_flush()").await {
-                Ok(_) => false,
-                Err(AskError::Refused(_)) => true,
-                Err(error) => return Err(error),
-            };
+    ) -> Result<(u64, Option<Refreshed>), AskError> {
+        if matches!(anew, Anew::Nothing) {
+            return Ok((self.observer.wal_end().await?, None));
         }
-        let now = match around {
-            None => Arc::new(self.observer.read_committed().await?),
-            Some(oids) => {
-                let mut outside = Outside(&self.observer.control.client);
-                let found = Catalog::read_around(&mut outside, Statistics::Reported, oids).await?;
-                let mut all = Catalog::clone(&self.observer.record().committed);
-                all.replace(oids, &found);
-                Arc::new(all)
+        let (wal_end, stale) = future::join(self.observer.wal_end(), self.report(backend)).await;
+        let (wal_end, stale) = (wal_end?, stale?);
+        let observer = &self.observer;
+        let now = async {
+            match anew {
+                Anew::Around(oids) => {
+                    let mut outside = Outside(&observer.control.client);
+                    let found = Catalog::read_around(&mut outside, oids).await?;
+                    let mut all = Catalog::clone(&observer.record().committed);
+                    all.replace(oids, &found);
+                    Ok(all)
+                }
+                Anew::Nothing | Anew::All => observer.read_committed().await,
             }
         };
-        let temp_bytes = if stale { None } else { self.observer.temp_bytes().await? };
-        let mut record = self.observer.record();
+        // Sent at once, and answered in this order: reading may itself have written to the log (a page of a catalog that
+        // was pruned).
+        let (now, temp_bytes, after) = future::join3(now, observer.temp_bytes(), observer.wal_end()).await;
+        let (now, temp_bytes, after) = (Arc::new(now?), if stale { None } else { temp_bytes? }, after?);
+        let mut record = observer.record();
         let temp_before = std::mem::replace(&mut record.temp_bytes, temp_bytes);
-        record.stale = stale || (around.is_some() && record.stale);
+        record.stale = stale || (matches!(anew, Anew::Around(_)) && record.stale);
         let before = std::mem::replace(&mut record.committed, Arc::clone(&now));
-        Ok((before, now, temp_bytes.zip(temp_before).map(|(now, before)| now.saturating_sub(before))))
+        let temp_bytes = temp_bytes.zip(temp_before).map(|(now, before)| now.saturating_sub(before));
+        Ok((wal_end, Some(Refreshed { before, now, temp_bytes, wal_end: Some(after) })))
+    }
+
+    /// Has the backend report what it has counted, which it does at most once a second otherwise. Says whether it could not: the
+    /// tool's own time limit may hit this question, which harms nothing where no transaction is open.
+    async fn report(&self, backend: &mut (impl Ask + Send)) -> Result<bool, AskError> {
+        if !self.observer.counts_transactions() {
+            return Ok(false);
+        }
+        match backend.ask("SELECT pg_catalog.pg_stat_force_next_flush()").await {
+            Ok(_) => Ok(false),
+            Err(AskError::Refused(_)) => Ok(true),
+            Err(error) => Err(error),
+        }
     }
 
     async fn held_locks(&self) -> Result<Vec<(Oid, LockMode, How)>, AskError> {
@@ -204,6 +258,11 @@ impl Watch {
             .filter_map(|row| Some((row.get(0), LockMode::parse(row.get(1))?, How::Exact)))
             .collect())
     }
+}
+
+/// Whether one of several statements may have set the wait for locks for their own transaction only, which is over.
+fn may_have_set_it(answer: &Answer, sql: &str) -> bool {
+    answer.tags.len() > 1 && sql.to_ascii_lowercase().contains("_timeout")
 }
 
 /// Whether a unit has taken a snapshot.
