@@ -102,11 +102,12 @@ impl Watch {
         }
         let committed = Arc::clone(&self.observer.record().committed);
         let mut told = None;
-        if answer.error.is_none() && answer.tags.iter().all(|tag| is_data(tag)) {
-            if let Some(known) = self.touched.countable(&asked, &committed) {
-                let counted = question::ask(backend, About::Counters(&known), is_strong).await?;
-                told = (counted.changes == self.touched.changes).then_some(counted);
-            }
+        if answer.error.is_none()
+            && answer.tags.iter().all(|tag| is_data(tag))
+            && let Some(known) = self.touched.countable(&asked, &committed)
+        {
+            let counted = question::ask(backend, About::Counters(&known), is_strong).await?;
+            told = (counted.changes == self.touched.changes).then_some(counted);
         }
         let told = match told {
             Some(told) => told,
