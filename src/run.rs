@@ -8,6 +8,7 @@ pub mod builder;
 pub mod finding;
 pub mod migration;
 pub mod millis;
+mod parts;
 pub mod quantity;
 pub mod query;
 

@@ -105,7 +105,8 @@ impl<'a> Progress<'a> {
             | Event::Note(_)
             | Event::StatementEnded(_)
             | Event::Queries(_)
-            | Event::Overhead(_) => {}
+            | Event::Overhead(_)
+            | Event::TakenApart { .. } => {}
         }
     }
 

@@ -5,7 +5,7 @@ use std::time::Duration;
 use tokio::sync::mpsc::UnboundedSender;
 
 use crate::observe::probe::Stall;
-use crate::run::{Migration, Millis, Overhead, QueryResult, ServerFacts, SnapshotFacts};
+use crate::run::{Migration, Millis, Overhead, QueryResult, ServerFacts, SnapshotFacts, Statement};
 
 /// A stage of the rehearsal, in their order.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -62,6 +62,13 @@ pub enum Event {
     Queries(Vec<QueryResult>),
     /// What measuring cost.
     Overhead(Overhead),
+    /// The statements of the migration of this index as the second pass saw them, with messages taken apart.
+    TakenApart {
+        /// Which migration.
+        migration: usize,
+        /// Its statements.
+        statements: Vec<Statement>,
+    },
     /// What probes felt while the migration of this index ran in the second pass; waits below the noise floor are what the
     /// machine does by itself.
     Stalled {

@@ -17,7 +17,7 @@ use crate::query::{Rehearsal, Sets};
 use crate::run::{HalfApplied, Migration, MigrationStatus, Statement};
 use crate::scenario::{Engine, Scenario, Tool};
 use crate::server::{Access, Server};
-use crate::tap::Tap;
+use crate::tap::{Messages, Tap};
 
 /// The query point before all migrations, and the one after the last.
 const BEFORE: &str = "before";
@@ -56,7 +56,9 @@ pub(super) async fn migrate(
         Activity::Ended { duration } => heard.send(Event::StatementEnded(duration)),
     });
     let observer = Observer::start(&access, server.is_ours(), listener).await?;
-    let tap = Tap::start(server.endpoint(), access.clone(), observer.clone()).await.map_err(RehearseError::Tap)?;
+    let tap = Tap::start(server.endpoint(), access.clone(), observer.clone(), Messages::Whole)
+        .await
+        .map_err(RehearseError::Tap)?;
     let stage =
         Applying { scenario, events, observer: &observer, target: target(&tap, server), access, server, work, cancel };
     let result = stage.all(pending, &mut queries).await;

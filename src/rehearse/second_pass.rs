@@ -1,5 +1,6 @@
 //! The second pass: the same migrations once more, on a server of its own that is filled alike, with probes on the tables
-//! that the first pass saw them touch. It gives stalls and nothing else; durations and locks are the first pass's.
+//! that the first pass saw them touch, and messages of several statements taken apart. It gives stalls, and what each statement of such a message
+//! did; all other durations and locks are the first pass's.
 
 use std::collections::BTreeMap;
 use std::time::Instant;
@@ -15,7 +16,7 @@ use crate::observe::probe::{Probes, Stall};
 use crate::run::{Migration, MigrationStatus};
 use crate::scenario::Scenario;
 use crate::server::Server;
-use crate::tap::Tap;
+use crate::tap::{Messages, Tap};
 
 /// So many tables of one migration are probed, three connections each: the largest.
 const MOST_TABLES: usize = 8;
@@ -90,7 +91,9 @@ async fn probed(
 ) -> Result<(), RehearseError> {
     let access = server.access(server.database());
     let observer = Observer::start(&access, server.is_ours(), Box::new(|_| {})).await?;
-    let tap = Tap::start(server.endpoint(), access.clone(), observer.clone()).await.map_err(RehearseError::Tap)?;
+    let tap = Tap::start(server.endpoint(), access.clone(), observer.clone(), Messages::Apart)
+        .await
+        .map_err(RehearseError::Tap)?;
     let target = target(&tap, server);
     let stage =
         Applying { scenario, events: quiet, observer: &observer, target, access: access.clone(), server, work, cancel };
@@ -110,6 +113,7 @@ async fn probed(
         for Stall { table, rows, .. } in &mut stalls {
             *rows = touched.0.get(table).copied().flatten();
         }
+        events.send(Event::TakenApart { migration: index, statements: migration.statements });
         events.send(Event::Stalled { migration: index, stalls, noise_floor });
     }
     Ok(())

@@ -45,6 +45,11 @@ impl Builder {
             }
             Event::Queries(results) => self.run.queries.extend(results.iter().cloned()),
             Event::Overhead(overhead) => self.run.overhead = overhead.clone(),
+            Event::TakenApart { migration, statements } => {
+                if let Some(migration) = self.run.migrations.get_mut(*migration) {
+                    self.run.notes.extend(migration.take_apart(statements));
+                }
+            }
             Event::Stalled { migration, stalls, noise_floor } => {
                 let floor = &mut self.run.overhead.noise_floor_ms;
                 *floor = (*floor).max(Some(*noise_floor));

@@ -138,6 +138,11 @@ pub struct Statement {
     pub implicit_commit: bool,
     /// Costs that do not depend on the machine.
     pub counters: Counters,
+    /// Where several statements were sent as one message, what a second pass saw of each, in which they were sent one by one
+    /// (PostgreSQL). Their figures, durations and holds too, are that pass's, with probes beside; a `line` is that of the
+    /// message where its file is not known. Left out where there was no second pass, or the message was left whole in it.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub parts: Vec<Statement>,
 }
 
 /// How an ALTER was carried out (MySQL 9.7 manual, 17.12.1 "Online DDL Operations").

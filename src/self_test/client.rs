@@ -7,7 +7,7 @@ use super::{ObserveError, ProbeError, ServerError};
 use crate::observe::Observer;
 use crate::server::session::{Session, message};
 use crate::server::{Access, DATABASE, Server};
-use crate::tap::Tap;
+use crate::tap::{Messages, Tap};
 
 /// Why there is no answer to how exact the instrument is.
 #[derive(Debug, thiserror::Error)]
@@ -81,7 +81,9 @@ pub(super) struct Tapped {
 impl Tapped {
     pub(super) async fn start(server: &Server, access: &Access) -> Result<Self, SelfTestError> {
         let observer = Observer::start(access, server.is_ours(), Box::new(|_| {})).await?;
-        let tap = Tap::start(server.endpoint(), access.clone(), observer.clone()).await.map_err(SelfTestError::Tap)?;
+        let tap = Tap::start(server.endpoint(), access.clone(), observer.clone(), Messages::Whole)
+            .await
+            .map_err(SelfTestError::Tap)?;
         let through = Access::through_tap(server.engine(), tap.address(), server.login(), DATABASE);
         Ok(Self { observer, through, direct: access.clone(), _tap: tap })
     }

@@ -8,6 +8,7 @@
 pub mod command;
 mod cursor;
 mod lexer;
+pub mod message;
 pub mod names;
 mod nesting;
 pub mod scanner;

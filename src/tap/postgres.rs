@@ -1,5 +1,6 @@
 //! The tap for PostgreSQL's protocol: one relay for each connection of the tool.
 
+mod apart;
 mod ask;
 mod frame;
 #[cfg(test)]
@@ -17,10 +18,12 @@ use tokio::net::tcp::{OwnedReadHalf, OwnedWriteHalf};
 use tokio::net::{TcpStream, UnixStream};
 use tokio_util::either::Either;
 
+use super::Messages;
 use crate::observe::postgres::Observer;
 use crate::observe::postgres::watch::{Answer, TransactionStatus, Watch};
 use crate::run::SqlError;
 use crate::server::Endpoint;
+use apart::Apart;
 use ask::Backend;
 use frame::{Frame, Framer, Message, text};
 use unit::{Tracker, Unit};
@@ -57,6 +60,8 @@ pub(super) enum RelayError {
     /// Its answer may still come, and the client would take it for its own.
     #[error("the server did not answer a question of the tap, so the connection was given up")]
     Unanswered,
+    #[error("the server refused the tap's `{sql}`: {why}")]
+    Refused { sql: String, why: String },
 }
 
 /// Relays one connection until one side closes it.
@@ -64,6 +69,7 @@ pub(super) async fn relay(
     mut client: TcpStream,
     endpoint: &Endpoint,
     observer: &Arc<Observer>,
+    messages: Messages,
 ) -> Result<(), RelayError> {
     client.set_nodelay(true)?;
     let first = match first_packet(&mut client).await? {
@@ -94,6 +100,10 @@ pub(super) async fn relay(
         answer: Answer::default(),
         watch: Watch::new(observer),
         to_client: BytesMut::new(),
+        status: TransactionStatus::Idle,
+        conforming: true,
+        apart_wanted: messages == Messages::Apart,
+        apart: None,
     };
     let result = relay.run().await;
     let _ = tokio::time::timeout(LAST_WORDS, relay.hear_out()).await;
@@ -175,6 +185,14 @@ struct Relay {
     answer: Answer,
     watch: Watch,
     to_client: BytesMut,
+    /// As the server said it last.
+    status: TransactionStatus,
+    /// Whether a backslash in a string is one, as the server said it last.
+    conforming: bool,
+    /// Whether messages of several statements are sent in parts.
+    apart_wanted: bool,
+    /// The one that is.
+    apart: Option<Apart>,
 }
 
 impl Relay {
@@ -200,7 +218,7 @@ impl Relay {
                         let _ = tokio::time::timeout(LAST_WORDS, writer.write_all_buf(to_server)).await;
                         return Ok(());
                     }
-                    self.client_spoke()?;
+                    self.client_spoke().await?;
                 }
                 wrote = writer.write_buf(to_server), if !to_server.is_empty() => { wrote?; }
                 wrote = self.client_writer.write_buf(&mut self.to_client), if !self.to_client.is_empty() => { wrote?; }
@@ -215,12 +233,15 @@ impl Relay {
     }
 
     /// Forwards what the client has sent, as far as it may speak.
-    fn client_spoke(&mut self) -> Result<(), RelayError> {
+    async fn client_spoke(&mut self) -> Result<(), RelayError> {
         while self.client_may_speak() {
             match self.from_client.next().map_err(garbled)? {
                 None => break,
                 Some(Frame::Bulk(part)) => self.backend.to_server.extend_from_slice(&part),
                 Some(Frame::Message(message)) => {
+                    if self.takes_apart(&message).await? {
+                        continue;
+                    }
                     self.client_sends(&message);
                     self.backend.to_server.extend_from_slice(message.bytes());
                 }
@@ -269,10 +290,20 @@ impl Relay {
                 Frame::Message(message) => {
                     match message.tag() {
                         b'K' => self.watch.backend(process_id(message.body())),
-                        b'C' => self.answer.tags.push(text(message.body()).0),
+                        b'C' => {
+                            self.answer.tags.push(text(message.body()).0);
+                            if let Some(message) = self.completed(message) {
+                                self.to_client.extend_from_slice(message.bytes());
+                            }
+                            continue;
+                        }
+                        b'S' => self.reported(message.body()),
                         b'E' => self.answer.error = Some(sql_error(message.body())),
                         b'G' | b'W' => self.copy = Copy::Sending,
-                        b'Z' => self.ready(message.body(), now).await?,
+                        b'Z' => {
+                            self.ready(&message, now).await?;
+                            continue;
+                        }
                         _ => {}
                     }
                     self.to_client.extend_from_slice(message.bytes());
@@ -280,22 +311,46 @@ impl Relay {
             }
         }
         // What the client sent ahead may be waiting for this boundary.
-        self.client_spoke()
+        self.client_spoke().await
     }
 
-    async fn ready(&mut self, body: &[u8], now: Instant) -> Result<(), RelayError> {
+    /// Observes, and tells the client that the server is ready, if it is for the client.
+    async fn ready(&mut self, message: &Message, now: Instant) -> Result<(), RelayError> {
         self.copy = Copy::No;
-        let status = TransactionStatus::from_byte(body.first().copied().unwrap_or(b'I'));
+        let status = TransactionStatus::from_byte(message.body().first().copied().unwrap_or(b'I'));
+        self.status = status;
         let answer = std::mem::take(&mut self.answer);
-        let Some(unit) = self.awaiting.pop_front() else { return Ok(()) };
+        let Some(unit) = self.awaiting.front() else {
+            self.to_client.extend_from_slice(message.bytes());
+            return Ok(());
+        };
         if unit.sql.is_empty() {
             self.watch.passed(status);
+            self.awaiting.pop_front();
+            self.to_client.extend_from_slice(message.bytes());
             return Ok(());
         }
         self.finish_bulk().await?;
+        let failed = answer.error.is_some();
         let mut asked = self.backend.ask(&mut self.to_client);
         self.watch.ended(answer, status, now, &mut asked).await;
-        if self.backend.unanswered { Err(RelayError::Unanswered) } else { Ok(()) }
+        if self.backend.unanswered {
+            return Err(RelayError::Unanswered);
+        }
+        if self.apart.is_some() {
+            return self.part_ended(failed, message).await;
+        }
+        self.awaiting.pop_front();
+        self.to_client.extend_from_slice(message.bytes());
+        Ok(())
+    }
+
+    /// The server reported a setting.
+    fn reported(&mut self, body: &[u8]) {
+        let (name, rest) = text(body);
+        if name == "standard_conforming_strings" {
+            self.conforming = text(rest).0 == "on";
+        }
     }
 
     /// A COPY that failed is answered while the client still sends data. A question must not come between the parts of

@@ -285,6 +285,7 @@ pub(crate) fn statement(line: u32, sql: &str, millis: u64) -> StatementFacts {
         lock_wait_timeout_s: None,
         lock_timeout_ms: None,
         implicit_commit: false,
+        parts: Vec::new(),
         counters: Counters::default(),
     })
 }

@@ -37,3 +37,32 @@ fn another_number_of_passes_is_refused() {
     let ended = Sandbox::shop().run(&["run", "scenario.toml", "--passes", "3"]).expect(2);
     assert!(ended.stderr.contains("3 is not in 1..=2"), "{}", ended.stderr);
 }
+
+/// Many tools send a file as one message; here two of them do, one of them within a transaction of its own.
+const ONE_MESSAGE: &str = "psql -Xc 'ALTER TABLE orders ADD COLUMN note text;
+UPDATE orders SET total = total + 1; ALTER TABLE orders ALTER total TYPE text' && psql -Xc 'CREATE TABLE extra (id int)'";
+
+#[test]
+fn a_second_pass_tells_apart_what_was_one_message() {
+    let command = ONE_MESSAGE.replace('\'', "\"");
+    let sandbox = Sandbox::migrated_by(&command);
+    let ended = sandbox.run(&["run", "scenario.toml", "--out", "out", "--passes", "2"]);
+    let record = sandbox.record();
+    let statements = record["migrations"][0]["statements"].as_array().expect("statements");
+    assert_eq!(statements.len(), 2, "{}{}", ended.stdout, ended.stderr);
+    let parts = statements[0]["parts"].as_array().unwrap_or_else(|| panic!("no parts: {record:#}"));
+    let lines: Vec<u64> = parts.iter().filter_map(|part| part["line"].as_u64()).collect();
+    assert_eq!(lines, [1, 2, 2]);
+    let locked = parts[0]["locks"][0].clone();
+    assert_eq!((&locked["mode"], &locked["how"]), (&"AccessExclusiveLock".into(), &"exact".into()));
+    assert_eq!(parts[1]["rows"], 1000);
+    assert_eq!(parts[0]["rewrites"].as_array().map(Vec::len), Some(0));
+    let rewritten = parts[2]["rewrites"].as_array().expect("they are read");
+    assert!(rewritten.iter().any(|rewrite| rewrite["relation"] == "public.orders"), "{rewritten:?}");
+    assert!(statements[1].get("parts").is_none());
+    assert!(ended.stdout.contains(" - 1: ALTER TABLE"), "{}", ended.stdout);
+    sandbox.assert_clean();
+    // The first pass alone says how to have this.
+    let whole = Sandbox::migrated_by(&command).rehearse();
+    assert!(whole.stdout.contains("--passes 2 tells what each of them does"), "{}", whole.stdout);
+}

@@ -5,6 +5,7 @@
 //! a failure. Tests with figures that others would disturb run alone. Figures are printed to stderr (`--nocapture`).
 
 mod agreement;
+mod apart;
 mod clients;
 mod counters;
 mod facts;

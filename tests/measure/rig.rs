@@ -8,7 +8,7 @@ use rehearsal::run::Statement;
 use rehearsal::scenario::{ProviderWish, ServerWish};
 use rehearsal::server::session::{Session, message};
 use rehearsal::server::{DATABASE, Server, USER};
-use rehearsal::tap::Tap;
+use rehearsal::tap::{Messages, Tap};
 use tokio_postgres::Config;
 
 /// The servers on which the facts are checked.
@@ -74,10 +74,15 @@ pub(crate) struct Rig {
 impl Rig {
     /// Observes `database` from here on.
     pub(crate) async fn new(server: &Server, database: &str) -> Self {
+        Self::sending(server, database, Messages::Whole).await
+    }
+
+    /// The same with messages of several statements forwarded so.
+    pub(crate) async fn sending(server: &Server, database: &str, messages: Messages) -> Self {
         let direct = server.config(database);
         let access = server.access(database);
         let observer = Observer::start(&access, true, Box::new(|_| {})).await.expect("the observer starts");
-        let tap = Tap::start(server.endpoint(), access, observer.clone()).await.expect("the tap listens");
+        let tap = Tap::start(server.endpoint(), access, observer.clone(), messages).await.expect("the tap listens");
         observer.begin_migration().await.expect("the migration begins");
         let password = server.password().map(ToOwned::to_owned);
         Self { observer, tap, direct, password, database: database.to_owned() }

@@ -252,6 +252,7 @@ impl Watch {
             lock_wait_timeout_s: None,
             lock_timeout_ms: None,
             implicit_commit: false,
+            parts: Vec::new(),
             counters: Counters {
                 redo_bytes: Some(None),
                 binlog_bytes: self.observer.binlog.then_some(None),

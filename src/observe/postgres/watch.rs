@@ -257,6 +257,7 @@ impl Watch {
             lock_wait_timeout_s: None,
             lock_timeout_ms: found.lock_timeout,
             implicit_commit: false,
+            parts: Vec::new(),
             counters: Counters {
                 wal_bytes: Some(logged.map(|span| span.bytes(observer.segment))),
                 page_image_bytes: Some(None),

@@ -16,6 +16,7 @@ use super::super::style::{Style, Tone, shorten};
 use super::lines;
 use crate::run::{Algorithm, Blocks, Bytes, Lock, Migration, MigrationStatus, Millis, Run, Statement, StatementStatus};
 use crate::scenario::Engine;
+use crate::sql::postgres::message;
 use crate::verdict::{self, rewritten, table};
 
 /// More statements than this are counted and not shown.
@@ -48,6 +49,8 @@ struct Row<'a> {
     /// Its place among the migration's statements.
     index: usize,
     statement: &'a Statement,
+    /// Of a message that was taken apart: those of its statements that come before this one, which is one of them.
+    earlier: Option<&'a [Statement]>,
     /// The longest for which it shut anybody out of a table in use.
     blocked: Option<Millis>,
 }
@@ -64,6 +67,7 @@ pub(super) fn section(run: &Run, style: Style) -> String {
     if let Some(longest) = hidden.iter().map(|row| row.statement.duration_ms).max() {
         text.push(format!("{} of {all} statements are not shown, none longer than {longest}", hidden.len()));
     }
+    text.extend(apart(run, &shown));
     text.extend(own(run));
     text.extend(not_run(run));
     text.extend(legend);
@@ -88,9 +92,14 @@ fn candidates(run: &Run) -> Vec<Row<'_>> {
         .filter(|(.., statement)| !verdict::is_greeting(statement))
         .filter(|(migration, _, statement)| !folded(&run.migrations[*migration], statement))
         .filter(|(.., statement)| !frames(statement) || statement.duration_ms.as_f64() > FRAME_MS || failed(statement))
-        .map(|(migration, index, statement)| {
-            let held = shutting_out(run, statement, None).filter_map(|lock| lock.held_ms);
-            Row { migration, index, statement, blocked: held.max() }
+        .flat_map(|(migration, index, unit)| {
+            let parts = unit.parts.iter().enumerate().map(|(at, part)| (part, Some(&unit.parts[..at])));
+            std::iter::once((unit, None)).chain(parts.filter(|(part, _)| !frames(part))).map(
+                move |(statement, earlier)| {
+                    let held = shutting_out(run, statement, None).filter_map(|lock| lock.held_ms);
+                    Row { migration, index, statement, earlier, blocked: held.max() }
+                },
+            )
         })
         .collect()
 }
@@ -99,6 +108,18 @@ fn candidates(run: &Run) -> Vec<Row<'_>> {
 fn folded(migration: &Migration, statement: &Statement) -> bool {
     let telling = failed(statement) && migration.status == MigrationStatus::Failed;
     statement.bookkeeping && !telling && statement.duration_ms.as_f64() <= OWN_MS
+}
+
+/// Whose figures those of a message's single statements are, or how to have them.
+fn apart(run: &Run, shown: &[Row<'_>]) -> Option<String> {
+    if shown.iter().any(|row| row.earlier.is_some()) {
+        return Some("-: one of a message's statements, as a second pass saw it, with probes beside".to_owned());
+    }
+    if run.engine() != Engine::Postgres || run.overhead.noise_floor_ms.is_some() {
+        return None;
+    }
+    let whole = shown.iter().any(|row| message::parts(&row.statement.sql).is_some());
+    whole.then(|| "Several statements in one message are one row; --passes 2 tells what each of them does".to_owned())
 }
 
 /// How many statements are left out as the tool's own.
@@ -142,7 +163,7 @@ fn cells(run: &Run, row: &Row<'_>, style: Style) -> [String; 6] {
         if over { style.paint(Tone::Bad, &cell) } else { cell }
     };
     [
-        name(statement),
+        name(statement, row.earlier.is_some()),
         statement.duration_ms.to_string(),
         or_held(run, row, None, strongest(run, statement, style)),
         blocked(Blocks::Reads, &["blocks-reads"]),
@@ -151,8 +172,8 @@ fn cells(run: &Run, row: &Row<'_>, style: Style) -> [String; 6] {
     ]
 }
 
-/// The line and the text, on one line. A failure says so first.
-fn name(statement: &Statement) -> String {
+/// The line and the text, on one line. A failure says so first. One of a message that was taken apart is set in below it.
+fn name(statement: &Statement, is_part: bool) -> String {
     let line = statement.line.map(|line| format!("{line}: ")).unwrap_or_default();
     let failed = match statement.status {
         StatementStatus::Ok => "",
@@ -162,7 +183,8 @@ fn name(statement: &Statement) -> String {
     // A file that was sent as one message may begin with the marks of its tool.
     let lines = statement.sql.lines().skip_while(|line| line.trim().is_empty() || line.trim_start().starts_with("--"));
     let sql: Vec<&str> = lines.flat_map(str::split_whitespace).collect();
-    format!("{line}{failed}{}", sql.join(" "))
+    let set_in = if is_part { "- " } else { "" };
+    format!("{set_in}{line}{failed}{}", sql.join(" "))
 }
 
 /// The locks on tables in use that shut somebody out; of one kind, or any.
@@ -207,8 +229,9 @@ fn or_held(run: &Run, row: &Row<'_>, who: Option<Blocks>, cell: String) -> Strin
     if cell != NONE || !statement.in_transaction {
         return cell;
     }
-    let earlier = run.migrations[row.migration].statements.iter().take(row.index).rev();
-    let mut same = earlier
+    let parts = row.earlier.unwrap_or_default().iter().rev();
+    let mut same = parts
+        .chain(run.migrations[row.migration].statements.iter().take(row.index).rev())
         .filter(|earlier| earlier.connection == statement.connection)
         .take_while(|earlier| earlier.in_transaction && !verdict::ends_transaction(earlier));
     if same.any(|earlier| shutting_out(run, earlier, who).next().is_some()) { HELD.to_owned() } else { cell }

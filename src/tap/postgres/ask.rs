@@ -8,6 +8,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt, ReadHalf, WriteHalf};
 use super::ServerStream;
 use super::frame::{Frame, Framer, Message, query};
 use crate::observe::postgres::ask::{Ask, AskError, Row};
+use crate::run::SqlError;
 
 /// How long a question may take. It reads catalogs only, which nobody locks in a way that it would wait for.
 const LIMIT: Duration = Duration::from_secs(30);
@@ -42,12 +43,18 @@ pub(super) struct Asking<'a> {
 
 impl Ask for Asking<'_> {
     async fn ask(&mut self, sql: &str) -> Result<Vec<Row>, AskError> {
-        tokio::time::timeout(LIMIT, self.exchange(sql)).await.map_err(|_| AskError::TooSlow)?
+        let (rows, error) = tokio::time::timeout(LIMIT, self.exchange(sql)).await.map_err(|_| AskError::TooSlow)??;
+        error.map_or(Ok(rows), |error| Err(AskError::Refused(error.message)))
     }
 }
 
 impl Asking<'_> {
-    async fn exchange(&mut self, sql: &str) -> Result<Vec<Row>, AskError> {
+    /// Sends a query of the tap's own, whatever it is; gives the error with which the server refused it.
+    pub(super) async fn refusal(&mut self, sql: &str) -> Result<Option<SqlError>, AskError> {
+        Ok(tokio::time::timeout(LIMIT, self.exchange(sql)).await.map_err(|_| AskError::TooSlow)??.1)
+    }
+
+    async fn exchange(&mut self, sql: &str) -> Result<(Vec<Row>, Option<SqlError>), AskError> {
         if std::mem::replace(&mut self.backend.unanswered, true) {
             return Err(AskError::Gone);
         }
@@ -63,11 +70,11 @@ impl Asking<'_> {
             while let Some(Frame::Message(message)) = whole.next().map_err(|_| AskError::Garbled)? {
                 match message.tag() {
                     b'D' => rows.push(row(&message).ok_or(AskError::Garbled)?),
-                    b'E' => error = Some(super::sql_error(message.body()).message),
+                    b'E' => error = Some(super::sql_error(message.body())),
                     b'Z' => {
                         std::mem::swap(&mut whole.buffer, &mut framer.buffer);
                         *unanswered = false;
-                        return error.map_or(Ok(rows), |error| Err(AskError::Refused(error)));
+                        return Ok((rows, error));
                     }
                     // Notices, parameters and notifications may come at any time, and are the client's.
                     b'N' | b'S' | b'A' => self.to_client.extend_from_slice(message.bytes()),

@@ -91,12 +91,22 @@ impl Tracker {
         }
     }
 
+    /// Whether a unit was begun that no `Sync` has ended.
+    pub(super) fn is_building(&self) -> bool {
+        self.building.is_some()
+    }
+
     fn part(&mut self, now: Instant) -> &mut Unit {
         self.building.get_or_insert(Unit::empty(now, true))
     }
 }
 
 impl Unit {
+    /// A simple query.
+    pub(super) fn of(sql: &str) -> Self {
+        Self { sql: vec![sql.to_owned()], ..Self::empty(Instant::now(), false) }
+    }
+
     fn empty(began: Instant, extended: bool) -> Self {
         Self { sql: Vec::new(), version: None, began, extended }
     }

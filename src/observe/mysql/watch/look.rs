@@ -326,6 +326,7 @@ impl Watch {
                 lock_wait_timeout_s,
                 lock_timeout_ms: None,
                 implicit_commit: number == 0 && was_open && commits_implicitly(piece.sql),
+                parts: Vec::new(),
                 // Counted once for a unit: of several statements, each one's share is not known.
                 counters: if count == 1 { spent.clone() } else { not_observed(spent) },
             });

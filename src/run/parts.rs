@@ -1,0 +1,70 @@
+//! Statements that the first pass saw as one message, each by itself as the second pass saw them.
+
+use std::collections::BTreeSet;
+
+use super::{Migration, Statement, StatementStatus};
+use crate::sql::postgres::message;
+
+impl Migration {
+    /// Puts under each message of several statements what a second pass saw of each. Gives a note where that is not what the
+    /// first pass saw, and the message is left as it was.
+    pub fn take_apart(&mut self, second: &[Statement]) -> Vec<String> {
+        let mut notes = Vec::new();
+        let mut rest = second;
+        let version = &self.name;
+        for unit in &mut self.statements {
+            let Some(parts) = message::parts(&unit.sql) else { continue };
+            let texts: Vec<&str> = parts.statements.iter().map(|part| part.text.as_str()).collect();
+            let is_it = |seen: &[Statement]| seen.iter().map(|part| part.sql.as_str()).eq(texts.iter().copied());
+            let Some(at) = rest.windows(texts.len()).position(is_it) else {
+                notes.push(format!("{version}: {} was sent as one message, and is left so", unit.command));
+                continue;
+            };
+            let (seen, after) = rest[at..].split_at(texts.len());
+            rest = after;
+            if let Some(difference) = difference(unit, seen) {
+                notes.push(format!(
+                    "{version}: {}, sent as one message, ended otherwise in the second pass, statement by statement ({difference}), \
+                     and is left as the first pass saw it",
+                    unit.command
+                ));
+                continue;
+            }
+            let lines = parts.statements.iter().map(|part| unit.line.map_or(part.line, |first| first + part.line - 1));
+            unit.parts = seen.iter().cloned().zip(lines).map(|(part, line)| of_unit(part, line, unit)).collect();
+        }
+        notes
+    }
+}
+
+fn of_unit(part: Statement, line: u32, unit: &Statement) -> Statement {
+    Statement {
+        line: Some(line),
+        connection: unit.connection,
+        version: unit.version.clone(),
+        bookkeeping: part.bookkeeping || unit.bookkeeping,
+        ..part
+    }
+}
+
+/// What the parts did otherwise than the whole. What was gone again at the end of the whole was not seen of it.
+fn difference(unit: &Statement, parts: &[Statement]) -> Option<String> {
+    if unit.status != StatementStatus::Ok {
+        return Some("it had failed".to_owned());
+    }
+    if let Some(part) = parts.iter().find(|part| part.status != StatementStatus::Ok) {
+        return Some(format!("{} failed", part.command));
+    }
+    let locks = |statement: &Statement| -> BTreeSet<(String, String)> {
+        statement.locks.iter().flatten().map(|lock| (lock.relation.clone(), lock.mode.clone())).collect()
+    };
+    let storage = |statement: &Statement| -> BTreeSet<String> {
+        statement.rewrites.iter().flatten().map(|rewrite| rewrite.relation.clone()).collect()
+    };
+    let seen: BTreeSet<_> = parts.iter().flat_map(locks).collect();
+    if let Some((relation, mode)) = locks(unit).into_iter().find(|lock| !seen.contains(lock)) {
+        return Some(format!("without {mode} on {relation}"));
+    }
+    let seen: BTreeSet<_> = parts.iter().flat_map(storage).collect();
+    storage(unit).into_iter().find(|relation| !seen.contains(relation)).map(|of| format!("{of} was not rewritten"))
+}
