@@ -28,7 +28,7 @@ pub fn parts(sql: &str) -> Option<Parts> {
     if sql.len() > LONGEST || sql.to_ascii_lowercase().contains("standard_conforming_strings") {
         return None;
     }
-    let script = script(sql).ok()?;
+    let script = script(sql, true).ok()?;
     let statements = script.statements;
     let is_odd = |statement: &Statement| statement.copy_data.is_some() || cannot_run_in_transaction(statement);
     if statements.len() < 2 || !script.metas.is_empty() || statements.iter().any(is_odd) {
