@@ -10,7 +10,7 @@ pub mod probe;
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::run::{Blocking, InvalidIndex, Millis, Overhead, Removed, Statement};
+use crate::run::{Blocking, InvalidIndex, Millis, Overhead, Removed, Shape, Statement};
 use crate::server::Access;
 
 /// What the observer tells while a migration runs, for whoever shows progress.
@@ -46,6 +46,8 @@ pub struct Observation {
     pub refused_encryption: bool,
     /// Indexes that it left invalid.
     pub invalid_indexes: Vec<InvalidIndex>,
+    /// How the tables that it touched are built after it (PostgreSQL).
+    pub shapes: Vec<Shape>,
 }
 
 /// Why observing cannot begin or go on.

@@ -11,13 +11,14 @@ pub mod millis;
 mod parts;
 pub mod quantity;
 pub mod query;
+pub mod shape;
 
 use std::collections::BTreeMap;
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-pub use finding::{Class, Deploy, Finding, Severity, Status, Verdict, Waived};
+pub use finding::{Class, Conduct, Deploy, Finding, Severity, Status, Step, Verdict, Waived};
 pub use migration::{
     Algorithm, Blocked, Blocking, Blocks, Counters, Figure, HalfApplied, How, InvalidIndex, Lock, Migration,
     MigrationStatus, Removed, Rerun, Rewrite, RewriteKind, RowVersions, Scan, SqlError, Statement, StatementStatus,
@@ -25,6 +26,7 @@ pub use migration::{
 pub use millis::Millis;
 pub use quantity::{Bytes, Count, Rows};
 pub use query::{Change, Column, QueryResult, QuerySet, QueryStatus, Session};
+pub use shape::{Constraint, Index, Shape, ShapeColumn};
 
 use crate::scenario::{Engine, Limits, Waiver};
 

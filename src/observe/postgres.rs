@@ -15,6 +15,7 @@ mod log;
 pub(super) mod probe;
 mod question;
 mod sampler;
+mod shape;
 pub mod watch;
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -24,7 +25,7 @@ use tokio::sync::OnceCell;
 use tokio_postgres::{Config, Statement as Prepared};
 
 use super::{Listener, Observation};
-use crate::run::{Millis, Overhead, Statement, StatementStatus};
+use crate::run::{Millis, Overhead, Shape, Statement, StatementStatus};
 use crate::server::session::Session;
 use ask::{AskError, Outside, Row};
 use catalog::Catalog;
@@ -78,6 +79,8 @@ struct Record {
     /// Columns of every table before this migration, and before all pending ones.
     columns: Columns,
     initial_columns: Option<Columns>,
+    /// Where this migration begins.
+    since: shape::Point,
     /// Indexes that were not valid before this migration.
     invalid: invalid::Invalid,
     statements: Vec<Statement>,
@@ -136,7 +139,9 @@ impl Observer {
         }
         // Sizes are asked of relations that another connection of the tool may have locked: do not wait for it.
         // Nor may reading a large catalog count among temporary files.
-        control.client.batch_execute("SET lock_timeout = '200ms'; SET jit = off; SET work_mem = '64MB'").await?;
+        // Definitions that the server writes shall name everything in full.
+        let settings = "SET lock_timeout = '200ms'; SET jit = off; SET work_mem = '64MB'; SET search_path = pg_catalog";
+        control.client.batch_execute(settings).await?;
         if version >= 150_000 {
             control.client.batch_execute("SET stats_fetch_consistency = none").await?;
         }
@@ -170,6 +175,7 @@ impl Observer {
     pub async fn begin_migration(&self) -> Result<(), ObserveError> {
         let columns = Columns::read(&mut Outside(&self.control.client)).await?;
         let invalid = invalid::read(&mut Outside(&self.control.client)).await?;
+        let since = shape::Point::read(&mut Outside(&self.control.client)).await?;
         let committed = Arc::new(self.read_committed().await?);
         let wal_end = self.wal_end().await?;
         let temp_bytes = self.temp_bytes().await?;
@@ -178,6 +184,7 @@ impl Observer {
         record.temp_bytes = temp_bytes;
         record.columns = columns;
         record.invalid = invalid;
+        record.since = since;
         record.committed = committed;
         record.stale = false;
         record.wal_end = wal_end;
@@ -212,6 +219,7 @@ impl Observer {
         let invalid = invalid::read(&mut Outside(&self.control.client)).await?;
         let now = self.read_committed().await?;
         self.read_log().await;
+        let shapes = self.shapes(&now).await;
         let mut record = self.record();
         let initial = record.initial_columns.as_ref().unwrap_or(&record.columns);
         let removed = record.columns.removed(&columns, initial);
@@ -229,7 +237,21 @@ impl Observer {
         let invalid_indexes = invalid::left(&record.invalid, invalid);
         let refused_encryption = record.refused_encryption;
         let statements = std::mem::take(&mut record.statements);
-        Ok(Observation { statements, duration, blocking, removed, refused_encryption, invalid_indexes })
+        Ok(Observation { statements, duration, blocking, removed, refused_encryption, invalid_indexes, shapes })
+    }
+
+    /// How the tables that the statements touched are built now; nothing where one of them is locked. Only advice rests on it.
+    async fn shapes(&self, now: &Catalog) -> Vec<Shape> {
+        let (touched, since, before) = {
+            let record = self.record();
+            let touched = shape::touched(&record.statements, now, &record.columns);
+            (touched, record.since.clone(), record.columns.clone())
+        };
+        let shapes = shape::read(&mut Outside(&self.control.client), &touched, &since, &before).await;
+        shapes.unwrap_or_else(|error| {
+            tracing::debug!("tables were not described: {error}");
+            Vec::new()
+        })
     }
 
     /// Reads again what the statements wrote to the log, where the server lets it be read.

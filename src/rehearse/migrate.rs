@@ -226,6 +226,7 @@ fn put(migration: &mut Migration, observation: Observation) {
     migration.blocking = observation.blocking;
     migration.removed = observation.removed;
     migration.invalid_indexes = observation.invalid_indexes;
+    migration.shapes = observation.shapes;
 }
 
 /// The migrations as they stand on record before they are run.
@@ -242,6 +243,7 @@ pub(super) fn pending(scenario: &Scenario, work: &Work) -> Vec<Migration> {
         removed: Vec::new(),
         invalid_indexes: Vec::new(),
         half_applied: None,
+        shapes: Vec::new(),
     };
     match work {
         Work::Files(files) => files

@@ -37,9 +37,32 @@ pub struct Finding {
     pub evidence: BTreeMap<String, serde_json::Value>,
     /// What to do instead.
     pub help: String,
+    /// The same change of the same table in SQL that spares the application, step by step; left out where there is none, or the
+    /// statement was not understood for certain. All of it together ends where the statement does.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub instead: Vec<Step>,
     /// By what the scenario waives it; left out where it does not.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub waived: Option<Waived>,
+}
+
+/// One step of the safe way: a migration of its own.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Step {
+    /// How it is to be run.
+    pub run: Conduct,
+    /// Its statements in order, without what ends them.
+    pub sql: Vec<String>,
+}
+
+/// How a step is to be run.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum Conduct {
+    /// In a transaction of its own.
+    Transaction,
+    /// Outside a transaction, statement by statement.
+    OutsideTransaction,
 }
 
 /// Why a finding does not make the verdict fail.
@@ -130,6 +153,7 @@ macro_rules! words {
 }
 
 words!(Severity { Info => "info", Warning => "warning", Error => "error" });
+words!(Conduct { Transaction => "transaction", OutsideTransaction => "outside-transaction" });
 words!(Status { Pass => "pass", Fail => "fail" });
 words!(Class { Additive => "additive", Destructive => "destructive", Slow => "slow" });
 words!(Deploy {
@@ -153,6 +177,7 @@ mod tests {
     #[test]
     fn words_are_shown_as_the_record_spells_them() {
         assert_spelled_alike([Severity::Info, Severity::Warning, Severity::Error]);
+        assert_spelled_alike([Conduct::Transaction, Conduct::OutsideTransaction]);
         assert_spelled_alike([Status::Pass, Status::Fail]);
         assert_spelled_alike([Class::Additive, Class::Destructive, Class::Slow]);
         assert_spelled_alike([Deploy::AnyOrder, Deploy::MigrateFirst, Deploy::DeployFirst]);

@@ -3,7 +3,7 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::Millis;
+use super::{Millis, Shape};
 use crate::observe::probe::Stall;
 
 /// One pending migration, as it was applied.
@@ -35,6 +35,10 @@ pub struct Migration {
     /// What a migration that failed left behind, where the engine could not roll all of it back (MySQL, MariaDB).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub half_applied: Option<HalfApplied>,
+    /// How the tables that were there before and that it locked, wrote anew or read are built after it, which the safe way of a
+    /// change depends on; left out where that was not read (PostgreSQL; not of a migration that failed).
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub shapes: Vec<Shape>,
 }
 
 /// An index that no query uses and every write pays for (PostgreSQL manual, `CREATE INDEX`, "Building Indexes Concurrently").

@@ -5,6 +5,7 @@
 //! newer), with two differences: psql variables (`:name`) are not replaced, and `standard_conforming_strings` is followed
 //! only through `SET` and `RESET` from what a session is said to begin with, since no server is asked.
 
+pub mod alter;
 pub mod command;
 mod cursor;
 mod lexer;

@@ -1,23 +1,82 @@
-//! What to do instead, by what the statement is: short enough for a report, with the table's own name in the SQL.
-//! Longer words are in each rule's `explain`.
+//! What to do instead, by what the statement is: a sentence or two for a report, and where the statement is understood and the
+//! server said enough of its table, the safe way in SQL ([`steps`]). Longer words are in each rule's `explain`.
 
 pub(super) mod mysql;
 mod postgres;
+mod steps;
 
-use crate::run::{Lock, Statement};
+use crate::run::{Finding, Lock, Migration, Run, Statement, Step};
 use crate::scenario::Engine;
+use steps::About;
 
-/// How to do this without shutting others out of `table` for long.
-pub(super) fn instead(engine: Engine, statement: &Statement, table: &str) -> String {
-    match engine {
-        Engine::Postgres => postgres::instead(statement, table),
-        Engine::Mysql | Engine::Mariadb => mysql::instead(statement, table),
+/// What to do instead.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub(super) struct Advice {
+    /// In words.
+    pub(super) help: String,
+    /// In SQL; empty where that is not known for certain.
+    pub(super) steps: Vec<Step>,
+}
+
+impl Advice {
+    fn new(help: impl Into<String>, steps: Vec<Step>) -> Self {
+        Self { help: help.into(), steps }
+    }
+
+    pub(super) fn words(help: impl Into<String>) -> Self {
+        Self::new(help, Vec::new())
     }
 }
 
+impl Finding {
+    /// What to do instead, with its SQL.
+    pub(super) fn advice(mut self, advice: Advice) -> Self {
+        self.instead = advice.steps;
+        self.help(advice.help)
+    }
+}
+
+/// How to do this without shutting others out of `table` for long.
+pub(super) fn instead(run: &Run, migration: &Migration, index: usize, table: &str) -> Advice {
+    let statement = &migration.statements[index];
+    let known = About::new(run, migration, index).and_then(steps::of_statement);
+    known.unwrap_or_else(|| {
+        Advice::words(match run.engine() {
+            Engine::Postgres => postgres::instead(statement, table),
+            Engine::Mysql | Engine::Mariadb => mysql::instead(statement, table),
+        })
+    })
+}
+
 /// How to change a column without building these indexes of its table anew under the lock (PostgreSQL).
-pub(super) fn without_indexes(statement: &Statement, table: &str, indexes: &[&str]) -> String {
-    postgres::without_indexes(statement, table, indexes)
+pub(super) fn without_indexes(run: &Run, migration: &Migration, index: usize, table: &str, indexes: &[&str]) -> Advice {
+    let known = About::new(run, migration, index).and_then(|about| steps::without_indexes(about, indexes));
+    known.unwrap_or_else(|| Advice::words(postgres::without_indexes(&migration.statements[index], table, indexes)))
+}
+
+/// How to have the rows of `child` found by what they point to (PostgreSQL).
+pub(super) fn with_index_on(run: &Run, migration: &Migration, index: usize, child: &str) -> Advice {
+    let known = About::new(run, migration, index).and_then(|about| steps::with_index_on(about, child));
+    known.unwrap_or_else(|| {
+        let words = "CREATE INDEX CONCURRENTLY on the columns of";
+        Advice::words(format!("{words} {child} that point here, in a migration before this one"))
+    })
+}
+
+/// How to keep two statements of a transaction apart, of which the first takes a lock and the second takes long (PostgreSQL).
+/// `whole` says whether they are all that the transaction does.
+pub(super) fn apart(run: &Run, migration: &Migration, first: usize, then: usize, whole: bool) -> Vec<Step> {
+    let about = |index| About::new(run, migration, index).filter(|_| whole);
+    about(first).zip(about(then)).map(|(first, then)| steps::apart(first, then)).unwrap_or_default()
+}
+
+/// How to change rows without keeping them locked for long.
+pub(super) fn in_batches(run: &Run, migration: &Migration, index: Option<usize>, table: &str) -> Advice {
+    let known = index.and_then(|index| About::new(run, migration, index)).and_then(steps::of_statement);
+    known.unwrap_or_else(|| {
+        let words = "in batches of some thousand, each in a transaction of its own";
+        Advice::words(format!("change rows of {table} {words}"))
+    })
 }
 
 /// How to lock a table only as a bystander (PostgreSQL): one that the statement is not about, and may have read all of.
@@ -26,8 +85,16 @@ pub(super) fn beside(statement: &Statement, lock: &Lock, scanned: bool) -> Strin
 }
 
 /// How not to wait long for a lock, or for a weaker one (PostgreSQL).
-pub(super) fn without_waiting(statement: &Statement, table: &str) -> String {
-    postgres::without_waiting(statement, table)
+pub(super) fn without_waiting(run: &Run, migration: &Migration, index: usize) -> Advice {
+    let Some(about) = About::new(run, migration, index) else { return Advice::words(postgres::LOCK_TIMEOUT) };
+    // What waits for a weaker lock, or takes more than a moment, is better off without.
+    steps::of_statement(about).unwrap_or_else(|| Advice::new(postgres::LOCK_TIMEOUT, steps::bounded(about)))
+}
+
+/// A statement as it is, with nobody queueing behind it for long.
+pub(super) fn bounded(run: &Run, migration: &Migration, index: usize) -> Advice {
+    let steps = About::new(run, migration, index).map(steps::bounded).unwrap_or_default();
+    Advice::new(bound_the_wait(run.engine()), steps)
 }
 
 /// How to see to it that nobody queues for long behind a statement that itself waits for its lock.

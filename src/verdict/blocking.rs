@@ -2,9 +2,9 @@
 
 use std::cmp::Reverse;
 
-use super::{advice, limit, table};
+use super::advice::{self, Advice};
+use super::{limit, table, under_lock};
 use crate::run::{Blocking, Blocks, Finding, Lock, Migration, Millis, RewriteKind, Rows, Run, Severity, Statement};
-use crate::scenario::Engine;
 
 /// A stretch of time for which one migration shut somebody out of a table, longer than the limit.
 pub(super) struct Window<'a> {
@@ -65,7 +65,7 @@ fn locks_on<'a>(statement: &'a Statement, table: &str) -> impl Iterator<Item = &
 }
 
 /// Writes a window down. `whom` begins the sentence (`Reads and writes`).
-pub(super) fn finding(engine: Engine, code: &str, whom: &str, who: Blocks, window: &Window<'_>) -> Finding {
+pub(super) fn finding(run: &Run, code: &str, whom: &str, who: Blocks, window: &Window<'_>) -> Finding {
     let Window { migration, blocking, held, limit, .. } = window;
     let statement = window.statement.and_then(|index| migration.statements.get(index));
     let locks = statement.into_iter().flat_map(|statement| locks_on(statement, &blocking.table));
@@ -90,7 +90,7 @@ pub(super) fn finding(engine: Engine, code: &str, whom: &str, who: Blocks, windo
     if let Some(lock) = lock {
         finding = finding.evidence("lock", &lock.mode).evidence("how", lock.how);
     }
-    finding.help(help(engine, window, statement))
+    finding.advice(help(run, window, statement))
 }
 
 /// What a probe of the second pass waited, if there was one.
@@ -99,25 +99,25 @@ fn stalled(window: &Window<'_>, who: Blocks) -> Option<Millis> {
 }
 
 /// Advice on the statement that took the lock; or, where it was quick and a later one kept the transaction open, on that.
-fn help(engine: Engine, window: &Window<'_>, statement: Option<&Statement>) -> String {
-    let Some(statement) = statement else {
-        return advice::bound_the_wait(engine).to_owned();
+fn help(run: &Run, window: &Window<'_>, statement: Option<&Statement>) -> Advice {
+    let Some((index, statement)) = window.statement.zip(statement) else {
+        return Advice::words(advice::bound_the_wait(run.engine()));
     };
-    match slowest_later(window, statement).filter(|later| later.duration_ms > statement.duration_ms) {
-        Some(later) if statement.duration_ms <= window.limit => {
+    match slowest_later(window, statement).filter(|(_, later)| later.duration_ms > statement.duration_ms) {
+        Some((place, later)) if statement.duration_ms <= window.limit => {
             let line = later.line.map(|line| format!(" on line {line}")).unwrap_or_default();
-            format!(
+            let words = format!(
                 "{} took {}, but its lock stayed until the transaction ended, and {}{line} took {}: commit in between",
                 statement.command, statement.duration_ms, later.command, later.duration_ms
-            )
+            );
+            let whole = under_lock::are_whole_transaction(window.migration, index, place);
+            Advice { help: words, steps: advice::apart(run, window.migration, index, place, whole) }
         }
         _ => match rewritten_instead(statement, &window.blocking.table) {
-            Some(other) => {
-                format!(
-                    "locked with {other}, which is rewritten (mostly for a foreign key): what helps there helps here"
-                )
-            }
-            None => advice::instead(engine, statement, &window.blocking.table),
+            Some(other) => Advice::words(format!(
+                "locked with {other}, which is rewritten (mostly for a foreign key): what helps there helps here"
+            )),
+            None => advice::instead(run, window.migration, index, &window.blocking.table),
         },
     }
 }
@@ -132,13 +132,13 @@ fn rewritten_instead<'a>(statement: &'a Statement, table: &str) -> Option<&'a st
 }
 
 /// The slowest of the statements that came after the one that took the lock, in the same transaction.
-fn slowest_later<'a>(window: &Window<'a>, first: &Statement) -> Option<&'a Statement> {
+fn slowest_later<'a>(window: &Window<'a>, first: &Statement) -> Option<(usize, &'a Statement)> {
     let index = window.statement.filter(|_| first.in_transaction)?;
-    let later = window.migration.statements.iter().skip(index + 1);
+    let later = window.migration.statements.iter().enumerate().skip(index + 1);
     later
-        .filter(|later| later.connection == first.connection)
-        .take_while(|later| later.in_transaction && !ends_transaction(later))
-        .max_by_key(|later| later.duration_ms)
+        .filter(|(_, later)| later.connection == first.connection)
+        .take_while(|(_, later)| later.in_transaction && !ends_transaction(later))
+        .max_by_key(|(_, later)| later.duration_ms)
 }
 
 /// Whether a statement ends the transaction that it runs in.

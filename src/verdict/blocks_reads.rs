@@ -59,7 +59,7 @@ fn judge(run: &Run) -> Vec<Finding> {
         .map(|window| {
             let writes_too = window.blocking.writes.held_ms.is_some_and(|writes| writes >= window.held);
             let whom = if writes_too { "Reads and writes of" } else { "Reads of" };
-            blocking::finding(run.engine(), CODE, whom, Blocks::Reads, &window)
+            blocking::finding(run, CODE, whom, Blocks::Reads, &window)
         })
         .collect()
 }

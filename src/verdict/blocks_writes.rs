@@ -1,6 +1,6 @@
 //! `blocks-writes`: writers of a table in use were shut out for longer than the limit while readers were not.
 
-use super::{Rule, blocking, limit, table};
+use super::{Rule, advice, blocking, limit, table};
 use crate::run::{Blocking, Blocks, Finding, Migration, Rows, Run, Severity};
 
 const CODE: &str = "blocks-writes";
@@ -53,7 +53,7 @@ What to do instead
 
 fn judge(run: &Run) -> Vec<Finding> {
     let windows = blocking::seen(run).filter_map(|(migration, seen)| blocking::writes(run, migration, seen));
-    let of_table = windows.map(|window| blocking::finding(run.engine(), CODE, "Writes of", Blocks::Writes, &window));
+    let of_table = windows.map(|window| blocking::finding(run, CODE, "Writes of", Blocks::Writes, &window));
     let of_rows = blocking::seen(run).filter_map(|(migration, seen)| rows_locked(run, migration, seen));
     of_table.chain(of_rows).collect()
 }
@@ -87,12 +87,7 @@ fn rows_locked(run: &Run, migration: &Migration, seen: &Blocking) -> Option<Find
         .evidence("limit_ms", limit)
         .evidence("noise_floor_ms", run.overhead.noise_floor_ms)
         .evidence("rows", known);
-    Some(
-        finding.help(format!(
-            "change rows of {} in batches of some thousand, each in a transaction of its own",
-            seen.table
-        )),
-    )
+    Some(finding.advice(advice::in_batches(run, migration, statement.map(|(index, _)| index), &seen.table)))
 }
 
 #[cfg(test)]

@@ -21,6 +21,7 @@ impl Finding {
             message,
             evidence: BTreeMap::new(),
             help: String::new(),
+            instead: Vec::new(),
             waived: None,
         }
     }

@@ -111,7 +111,7 @@ fn finding(run: &Run, migration: &Migration, index: usize) -> Option<Finding> {
             .evidence("lock", &lock.lock.mode)
             .evidence("held_ms", lock.lock.held_ms)
             .evidence("duration_ms", statement.duration_ms)
-            .help(advice::instead(run.engine(), statement, &scan.relation)),
+            .advice(advice::instead(run, migration, index, &scan.relation)),
     )
 }
 

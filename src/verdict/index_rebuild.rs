@@ -97,7 +97,7 @@ fn finding(run: &Run, migration: &Migration, index: usize, table: &str, indexes:
         .evidence("limit_rows", limit)
         .evidence("bytes", bytes)
         .evidence("duration_ms", statement.duration_ms)
-        .help(advice::without_indexes(statement, table, &names))
+        .advice(advice::without_indexes(run, migration, index, table, &names))
 }
 
 #[cfg(test)]

@@ -1,5 +1,6 @@
 //! `lock-held-past-statement`: slow work was done while a lock of an earlier statement of the transaction shut others out.
 
+use super::advice::{self, Advice};
 use super::under_lock::{self, Held};
 use super::{Rule, ends_transaction, rewritten, table};
 use crate::run::{Finding, Migration, Millis, Rows, Run, Severity, Statement, StatementStatus};
@@ -112,6 +113,7 @@ fn finding(run: &Run, migration: &Migration, work: &Work<'_>) -> Finding {
         later.duration_ms,
     );
     let own: Millis = first.duration_ms;
+    let whole = under_lock::are_whole_transaction(migration, since, work.index);
     Finding::new(CODE, Severity::Warning, message)
         .in_migration(migration, Some(since))
         .on_table(&lock.relation)
@@ -121,10 +123,13 @@ fn finding(run: &Run, migration: &Migration, work: &Work<'_>) -> Finding {
         .evidence("later_ms", later.duration_ms)
         .evidence("later_rows", work.rows)
         .evidence("rows", rows)
-        .help(format!(
-            "commit after {}, which took {own}: put {}{line} into a migration of its own that comes after this one",
-            first.command, later.command
-        ))
+        .advice(Advice {
+            help: format!(
+                "commit after {}, which took {own}: put {}{line} into a migration of its own that comes after this one",
+                first.command, later.command
+            ),
+            steps: advice::apart(run, migration, since, work.index, whole),
+        })
 }
 
 #[cfg(test)]

@@ -97,7 +97,7 @@ fn finding(run: &Run, worst: &Waiting<'_>, all: usize) -> Finding {
         .evidence("lock_wait_timeout_s", timeout_s)
         .evidence("statements", all)
         .evidence("rows", rows)
-        .help(advice::bound_the_wait(run.engine()))
+        .advice(advice::bounded(run, migration, *index))
 }
 
 /// A long time as people say it: `365 days`, `1 day`, or as any other figure.

@@ -64,7 +64,7 @@ fn judge(run: &Run) -> Vec<Finding> {
         .collect();
     // The first of those on the largest table.
     let worst = waiting.iter().rev().max_by_key(|waiting| waiting.rows.unwrap_or(u64::MAX));
-    worst.map(|worst| finding(worst, waiting.len())).into_iter().collect()
+    worst.map(|worst| finding(run, worst, waiting.len())).into_iter().collect()
 }
 
 fn waits_for<'a>(run: &Run, statement: &'a Statement) -> Option<(&'a Lock, Option<u64>)> {
@@ -79,7 +79,7 @@ fn waits_for<'a>(run: &Run, statement: &'a Statement) -> Option<(&'a Lock, Optio
     many.max_by_key(|(_, rows)| rows.unwrap_or(u64::MAX))
 }
 
-fn finding(worst: &Waiting<'_>, all: usize) -> Finding {
+fn finding(run: &Run, worst: &Waiting<'_>, all: usize) -> Finding {
     let Waiting { migration, index, lock, rows } = worst;
     let statement = &migration.statements[*index];
     let table = &lock.relation;
@@ -101,7 +101,7 @@ fn finding(worst: &Waiting<'_>, all: usize) -> Finding {
         .evidence("lock", &lock.mode)
         .evidence("statements", all)
         .evidence("rows", rows)
-        .help(advice::without_waiting(statement, table))
+        .advice(advice::without_waiting(run, migration, *index))
 }
 
 #[cfg(test)]

@@ -114,9 +114,9 @@ fn finding(run: &Run, migration: &Migration, index: usize, other: &str) -> Findi
         .evidence("altered", about)
         .evidence("locks", modes)
         .evidence("held_ms", locks().filter_map(|lock| lock.held_ms).max())
-        .help(match while_working {
-            Some(_) => advice::instead(run.engine(), statement, about),
-            None => advice::bound_the_wait(run.engine()).to_owned(),
+        .advice(match while_working {
+            Some(_) => advice::instead(run, migration, index, about),
+            None => advice::bounded(run, migration, index),
         })
 }
 

@@ -98,7 +98,7 @@ fn finding(run: &Run, code: &str, way: &Way, migration: &Migration, index: usize
         .evidence("duration_ms", statement.duration_ms)
         .evidence("redo_bytes", statement.counters.redo_bytes.flatten())
         .evidence("pages_created", statement.counters.pages_created.flatten())
-        .help(advice::instead(run.engine(), statement, table))
+        .advice(advice::instead(run, migration, index, table))
 }
 
 #[cfg(test)]

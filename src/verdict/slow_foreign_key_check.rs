@@ -1,7 +1,7 @@
 //! `slow-foreign-key-check`: a DELETE or UPDATE read a table that points here from end to end, over and over (PostgreSQL).
 
 use super::mention::mentions;
-use super::{Rule, limit, table};
+use super::{Rule, advice, limit, table};
 use crate::run::{Count, Finding, Migration, Rows, Run, Scan, Severity, Statement};
 use crate::scenario::Engine;
 
@@ -98,9 +98,7 @@ fn finding(run: &Run, migration: &Migration, index: usize, scan: &Scan, read: u6
         .evidence("rows_read", read)
         .evidence("rows", rows)
         .evidence("duration_ms", statement.duration_ms)
-        .help(format!(
-            "CREATE INDEX CONCURRENTLY on the columns of {child} that point here, in a migration before this one"
-        ))
+        .advice(advice::with_index_on(run, migration, index, child))
 }
 
 #[cfg(test)]

@@ -92,7 +92,7 @@ fn finding(run: &Run, migration: &Migration, index: usize, rewrite: &Rewrite) ->
         .evidence("parts", parts)
         .evidence("duration_ms", statement.duration_ms)
         .evidence("wal_bytes", statement.counters.wal_bytes.flatten())
-        .help(advice::instead(run.engine(), statement, table))
+        .advice(advice::instead(run, migration, index, table))
 }
 
 /// The table, its indexes and its TOAST table, as far as a statement wrote them anew.

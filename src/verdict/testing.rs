@@ -187,6 +187,7 @@ pub(crate) fn migration(id: &str) -> MigrationFacts {
         removed: Vec::new(),
         invalid_indexes: Vec::new(),
         half_applied: None,
+        shapes: Vec::new(),
     })
 }
 

@@ -66,6 +66,17 @@ pub(super) fn is_told(run: &Run, migration: &Migration, held: &Held<'_>, index: 
     begins.any(|same| same)
 }
 
+/// Whether these two are all that their transaction does, but for what belongs to the transaction or to a tool's own history.
+pub(super) fn are_whole_transaction(migration: &Migration, first: usize, last: usize) -> bool {
+    const OF_TRANSACTIONS: [&str; 3] = ["BEGIN", "START TRANSACTION", "SET"];
+    let others = migration.statements.iter().enumerate().filter(|(index, other)| {
+        let counts = !other.bookkeeping && !OF_TRANSACTIONS.contains(&other.command.as_str());
+        counts && *index != first && *index != last
+    });
+    let mut others = others.map(|(index, _)| index);
+    !others.any(|index| same_transaction(migration, index, first))
+}
+
 /// Whether two statements ran in the same transaction, or are one.
 pub(super) fn same_transaction(migration: &Migration, first: usize, last: usize) -> bool {
     let (first, last) = (first.min(last), first.max(last));

@@ -4,6 +4,7 @@
 //! Needed are a local PostgreSQL, `psql`, and a Docker engine with the images of [`rig::VERSIONS`]; what is missing is
 //! a failure. Tests with figures that others would disturb run alone. Figures are printed to stderr (`--nocapture`).
 
+mod advice;
 mod agreement;
 mod apart;
 mod clients;

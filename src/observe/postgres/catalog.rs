@@ -162,6 +162,15 @@ impl Catalog {
         Self { relations: oids.filter_map(known).collect() }
     }
 
+    /// Those of these relations that it has.
+    pub(super) fn oids_of(&self, names: &[&str]) -> Vec<Oid> {
+        if names.is_empty() {
+            return Vec::new();
+        }
+        let wanted = self.relations.iter().filter(|(_, relation)| names.contains(&relation.name.as_str()));
+        wanted.map(|(oid, _)| *oid).collect()
+    }
+
     pub(super) fn get(&self, oid: Oid) -> Option<&Relation> {
         self.relations.get(&oid).map(Arc::as_ref)
     }

@@ -10,8 +10,9 @@ use crate::run::Removed;
 #[derive(Debug, Default, Clone)]
 pub(super) struct Columns {
     tables: BTreeMap<String, Table>,
-    /// All columns by identity: `pg_attribute` numbers a table's columns, and a number is never used again.
-    ids: BTreeSet<(Oid, i16)>,
+    /// All columns by identity, and whether they may be NULL: `pg_attribute` numbers a table's columns, and a number is never
+    /// used again.
+    ids: BTreeMap<(Oid, i16), bool>,
 }
 
 #[derive(Debug, Default, Clone)]
@@ -26,27 +27,39 @@ impl Columns {
     /// Reads them.
     pub(super) async fn read(session: &mut impl Ask) -> Result<Self, AskError> {
         let sql = "SELECT pg_catalog.quote_ident(n.nspname) || '.' || pg_catalog.quote_ident(c.relname), c.oid, c.relkind, \
-                   a.attname, a.attnum \
+                   a.attname, a.attnum, a.attnotnull \
                    FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace \
                    LEFT JOIN pg_catalog.pg_attribute a ON a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped \
                    WHERE c.relkind IN ('r', 'p', 'm', 'v', 'f') AND c.oid >= 16384";
         let mut columns = Self::default();
         for row in session.ask(sql).await? {
-            let [Some(table), Some(oid), Some(kind), column, number] = row.as_slice() else { continue };
+            let [Some(table), Some(oid), Some(kind), column, number, not_null] = row.as_slice() else { continue };
             let Ok(oid) = oid.parse() else { continue };
             let number = number.as_ref().and_then(|number| number.parse().ok());
-            columns.add(table, oid, matches!(kind.as_str(), "r" | "p"), column.as_deref().zip(number));
+            let column =
+                column.as_deref().zip(number).map(|(name, number)| (name, number, not_null.as_deref() != Some("t")));
+            columns.add(table, oid, matches!(kind.as_str(), "r" | "p"), column);
         }
         Ok(columns)
     }
 
-    fn add(&mut self, table: &str, oid: Oid, holds_rows: bool, column: Option<(&str, i16)>) {
+    fn add(&mut self, table: &str, oid: Oid, holds_rows: bool, column: Option<(&str, i16, bool)>) {
         let entry = self.tables.entry(table.to_owned()).or_default();
         (entry.oid, entry.holds_rows) = (oid, holds_rows);
-        if let Some((name, number)) = column {
+        if let Some((name, number, nullable)) = column {
             entry.columns.insert(name.to_owned(), number);
-            self.ids.insert((oid, number));
+            self.ids.insert((oid, number), nullable);
         }
+    }
+
+    /// Whether it has a table.
+    pub(super) fn has_table(&self, oid: Oid) -> bool {
+        self.ids.range((oid, i16::MIN)..=(oid, i16::MAX)).next().is_some()
+    }
+
+    /// Whether a column may be NULL; `None` if it has none of this number.
+    pub(super) fn nullable(&self, oid: Oid, number: i16) -> Option<bool> {
+        self.ids.get(&(oid, number)).copied()
     }
 
     /// Tables and columns that are there, and no longer in `after`. A renamed one counts: queries name names. `initial` is as it
@@ -63,7 +76,7 @@ impl Columns {
             };
             for (column, number) in table.columns.iter().filter(|(column, _)| !same.columns.contains_key(*column)) {
                 let id = (table.oid, *number);
-                let gone = !after.ids.contains(&id) && initial.ids.contains(&id);
+                let gone = !after.ids.contains_key(&id) && initial.ids.contains_key(&id);
                 let lost = table.holds_rows && left.contains(&table.oid) && gone;
                 removed.push(Removed { table: name.clone(), column: Some(column.clone()), data_lost: Some(lost) });
             }
@@ -83,7 +96,7 @@ mod tests {
         let mut all = Columns::default();
         for (name, oid, holds_rows, columns) in tables {
             for column in *columns {
-                all.add(name, *oid, *holds_rows, Some(*column));
+                all.add(name, *oid, *holds_rows, Some((column.0, column.1, true)));
             }
         }
         all

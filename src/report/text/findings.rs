@@ -3,10 +3,13 @@
 //! Queries that are told the same for the same reason share a paragraph; the record has a finding for each.
 
 use super::super::style::{Style, Tone};
-use crate::run::{Finding, Run, Severity};
+use crate::run::{Conduct, Finding, Run, Severity, Step};
 
 /// More findings than this are counted and not shown: they are sorted, so the worst are.
 const MOST: usize = 20;
+
+/// More lines of SQL than this are left to the JSON report.
+const MOST_LINES: usize = 24;
 
 /// Every finding in three parts: severity, code and place; the sentence; the help.
 pub(super) fn section(run: &Run, style: Style) -> String {
@@ -61,22 +64,44 @@ fn paragraph(group: &[&Finding], before: &[Vec<&Finding>], style: Style) -> Stri
         if others.is_empty() { String::new() } else { style.wrap(2, &format!("likewise: {}", others.join(", "))) };
     let help = match &finding.waived {
         Some(waived) => style.wrap(2, &format!("waived until {}: {}", waived.until, waived.reason)),
-        None => style.wrap(2, &format!("help: {}", help(finding, before))),
+        None => match given(finding, before) {
+            Some(place) => style.wrap(2, &format!("help: {place}")),
+            None => style.wrap(2, &format!("help: {}", finding.help)) + &steps(&finding.instead),
+        },
     };
     format!("{head}{place}\n{message}{others}{help}")
 }
 
-/// The help, or where it stands already.
-fn help(finding: &Finding, before: &[Vec<&Finding>]) -> String {
-    let given = before.iter().position(|earlier| earlier[0].help == finding.help && earlier[0].waived.is_none());
-    match given.map(|index| (index + 1 == before.len(), before[index][0])) {
-        None => finding.help.clone(),
-        Some((true, _)) => "as above".to_owned(),
-        Some((false, earlier)) => {
-            let of = earlier.table.as_ref().or(earlier.query.as_ref()).map(|about| format!(" of {about}"));
-            format!("as for {}{} above", earlier.code, of.unwrap_or_default())
-        }
+/// Where the same help stands already.
+fn given(finding: &Finding, before: &[Vec<&Finding>]) -> Option<String> {
+    let same = |earlier: &Finding| earlier.help == finding.help && earlier.instead == finding.instead;
+    let index = before.iter().position(|earlier| same(earlier[0]) && earlier[0].waived.is_none())?;
+    let earlier = before[index][0];
+    if index + 1 == before.len() {
+        return Some("as above".to_owned());
     }
+    let of = earlier.table.as_ref().or(earlier.query.as_ref()).map(|about| format!(" of {about}"));
+    Some(format!("as for {}{} above", earlier.code, of.unwrap_or_default()))
+}
+
+/// The safe way in SQL, as it can be copied: each step with how it is to be run. Of a long one the begin.
+fn steps(steps: &[Step]) -> String {
+    let mut lines: Vec<String> = Vec::new();
+    for (index, step) in steps.iter().enumerate() {
+        let number = if steps.len() > 1 { format!("step {}, ", index + 1) } else { String::new() };
+        let how = match step.run {
+            Conduct::Transaction => "a migration of its own",
+            Conduct::OutsideTransaction => "a migration of its own, outside a transaction",
+        };
+        lines.push(format!("-- {number}{how}"));
+        lines.extend(step.sql.iter().flat_map(|sql| format!("{sql};").lines().map(str::to_owned).collect::<Vec<_>>()));
+    }
+    if lines.len() > MOST_LINES {
+        let left = lines.len() - MOST_LINES + 1;
+        lines.truncate(MOST_LINES - 1);
+        lines.push(format!("-- {left} more lines: `instead` of this finding in the JSON report"));
+    }
+    lines.iter().fold(String::new(), |text, line| text + "      " + line + "\n")
 }
 
 /// A query with its place: `list orders` (queries/old.sql:4).

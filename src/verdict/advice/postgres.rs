@@ -48,11 +48,6 @@ pub(super) fn beside(statement: &Statement, lock: &Lock, scanned: bool) -> Strin
     }
 }
 
-/// How not to wait long for a lock, or for a weaker one.
-pub(super) fn without_waiting(statement: &Statement, table: &str) -> String {
-    if Keywords::of(&statement.sql).begins("DROP INDEX") { instead(statement, table) } else { LOCK_TIMEOUT.to_owned() }
-}
-
 fn alter_table(words: &Keywords, table: &str) -> String {
     if (words.has("FOREIGN KEY") || words.has("REFERENCES")) && !words.has("NOT VALID") {
         format!(

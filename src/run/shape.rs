@@ -1,0 +1,84 @@
+//! How a table is built, as far as the safe way of a change depends on it (PostgreSQL).
+//!
+//! Names are as SQL has them: qualified where they can be, and quoted where they need be. Definitions are the server's own
+//! (`pg_get_constraintdef`, `pg_get_indexdef`, `pg_get_expr`, `format_type`), with every name outside `pg_catalog` qualified.
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+/// A table that a migration locked against somebody, wrote anew or read, as it was after it.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Shape {
+    /// Schema-qualified name.
+    pub table: String,
+    /// Whether its rows are in partitions.
+    pub partitioned: bool,
+    /// Whether it is an ordinary table, no partition, and neither inherits nor is inherited from.
+    pub alone: bool,
+    /// Whether it has triggers other than those of foreign keys.
+    pub triggers: bool,
+    /// Columns of the primary key; empty where there is none.
+    pub primary_key: Vec<String>,
+    /// The columns that the migration made or changed.
+    pub columns: Vec<ShapeColumn>,
+    /// The constraints that the migration made or changed, and foreign keys without an index.
+    pub constraints: Vec<Constraint>,
+    /// All indexes.
+    pub indexes: Vec<Index>,
+}
+
+/// A column that a migration made or changed.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct ShapeColumn {
+    /// Its name.
+    pub name: String,
+    /// Its type, with its length.
+    pub type_name: String,
+    /// Whether it may not be NULL.
+    pub not_null: bool,
+    /// Its default.
+    pub default: Option<String>,
+    /// Whether it is neither generated nor an identity, and has no collation, privileges, comment or storage of its own.
+    pub plain: bool,
+    /// Whether an index, a constraint, a view or anything else but its default depends on it.
+    pub used: bool,
+    /// Whether it might be NULL before the migration; `null` for one that the migration made.
+    pub was_nullable: Option<bool>,
+}
+
+/// A constraint.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Constraint {
+    /// Its name.
+    pub name: String,
+    /// `pg_constraint.contype`: `c` check, `f` foreign key, `n` not null, `p` primary key, `u` unique, `x` exclusion.
+    pub kind: char,
+    /// What stands behind `ADD CONSTRAINT` and its name.
+    pub definition: String,
+    /// Its columns.
+    pub columns: Vec<String>,
+    /// The table that a foreign key points to.
+    pub references: Option<String>,
+    /// The index that it rests on, by its qualified name.
+    pub index: Option<String>,
+    /// Whether the migration made or changed it.
+    pub made: bool,
+    /// Whether an index begins with the columns of a foreign key, so that it can be searched by them.
+    pub indexed: bool,
+}
+
+/// An index.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Index {
+    /// Schema-qualified name.
+    pub name: String,
+    /// The `CREATE INDEX` that makes it; left out where it does not say all (a tablespace, or parts in partitions).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub definition: Option<String>,
+    /// Whether the migration made it.
+    pub made: bool,
+    /// Whether a constraint rests on it.
+    pub constraint: bool,
+    /// Whether it keeps all rows of the table apart by columns alone: unique, valid, without condition and expressions.
+    pub identifies: bool,
+}
