@@ -66,6 +66,25 @@ fn pipelined_queries_are_each_on_record_and_answered_in_order() {
 }
 
 #[test]
+fn a_message_that_begins_with_a_setting_is_looked_at_to_its_end() {
+    test(async {
+        let server = server(VERSIONS[0].0, VERSIONS[0].1).await;
+        let schema = "CREATE TABLE t AS SELECT g AS id FROM generate_series(1, 300000) g";
+        let rig = Rig::with(&server, schema).await;
+        let tool = rig.tapped().await;
+        let sent = "SET lock_timeout = '2s'; ALTER TABLE t ALTER id TYPE bigint";
+        tool.client.batch_execute(sent).await.expect("altered");
+        drop(tool);
+        let statements = rig.end().await.statements;
+        let locks = one(&statements, sent).locks.as_ref().expect("samples saw some");
+        assert!(locks.iter().any(|lock| lock.mode == "AccessExclusiveLock"), "{locks:?}");
+        let rewrites = one(&statements, sent).rewrites.as_ref().expect("they are known");
+        assert!(rewrites.iter().any(|rewrite| rewrite.relation == "public.t"), "{rewrites:?}");
+        server.stop().await.expect("the server stops");
+    });
+}
+
+#[test]
 fn copy_and_portals_and_large_results_go_through() {
     test(async {
         let server = server(VERSIONS[0].0, VERSIONS[0].1).await;

@@ -138,15 +138,19 @@ impl Watch {
         let touched = std::mem::take(&mut self.touched).oids();
         let has_snapshot = std::mem::take(&mut self.has_snapshot);
         let has_failed = std::mem::take(&mut self.has_failed);
-        let command = answer.tags.first().map_or("", String::as_str);
-        let changes_nothing = ["SET", "RESET", "SHOW", "DISCARD ALL", "BEGIN"].contains(&command);
+        // What failed does not say what it was, and a message may have several statements.
+        let are_all = |like: fn(&str) -> bool| {
+            answer.error.is_none() && !answer.tags.is_empty() && answer.tags.iter().all(|tag| like(tag))
+        };
+        let changes_nothing =
+            log.locks.is_empty() && are_all(|tag| ["SET", "RESET", "SHOW", "DISCARD ALL", "BEGIN"].contains(&tag));
         let not_worth_it =
-            is_data(command) && duration < WORTH_A_LOOK && self.observer.record().committed.len() > MANY_RELATIONS;
+            are_all(is_data) && duration < WORTH_A_LOOK && self.observer.record().committed.len() > MANY_RELATIONS;
         let anew = match in_transaction {
             true if has_failed => Anew::All,
             true if has_snapshot && !touched.is_empty() => Anew::Around(touched),
             true => Anew::Nothing,
-            false if not_worth_it || (changes_nothing && log.locks.is_empty()) => Anew::Nothing,
+            false if not_worth_it || changes_nothing => Anew::Nothing,
             false => Anew::All,
         };
         let was_stale = self.observer.record().stale;
