@@ -46,7 +46,7 @@ What to do instead
 
 /// Work under a lock that an earlier statement took.
 struct Work<'a> {
-    lock: &'a Held<'a>,
+    lock: Held<'a>,
     /// The statement that did it.
     index: usize,
     did: &'static str,
@@ -62,13 +62,12 @@ fn judge(run: &Run) -> Vec<Finding> {
 
 /// One for each statement whose lock was kept, with the slowest work under it.
 fn of_migration(run: &Run, migration: &Migration) -> Vec<Finding> {
-    let locks: Vec<Vec<Held<'_>>> =
-        (0..migration.statements.len()).map(|index| under_lock::held(run, migration, index)).collect();
     let mut slowest: Vec<Work<'_>> = Vec::new();
     for (index, statement) in migration.statements.iter().enumerate() {
         let Some((did, rows)) = work(run, statement) else { continue };
-        let earlier = locks[index].iter().filter(|lock| !under_lock::needs_itself(statement, index, lock));
-        let size = |lock: &&Held<'_>| table::before(run, &lock.lock.relation).rows.unwrap_or(u64::MAX);
+        let held = under_lock::held(run, migration, index).into_iter();
+        let earlier = held.filter(|lock| !under_lock::needs_itself(statement, index, lock));
+        let size = |lock: &Held<'_>| table::before(run, &lock.lock.relation).rows.unwrap_or(u64::MAX);
         let Some(lock) = earlier.max_by_key(size) else { continue };
         let work = Work { lock, index, did, rows };
         let took = |work: &Work<'_>| migration.statements[work.index].duration_ms;
@@ -78,7 +77,7 @@ fn of_migration(run: &Run, migration: &Migration) -> Vec<Finding> {
             None => slowest.push(work),
         }
     }
-    slowest.retain(|work| !under_lock::is_told(run, migration, work.lock, work.index));
+    slowest.retain(|work| !under_lock::is_told(run, migration, &work.lock, work.index));
     slowest.iter().map(|work| finding(run, migration, work)).collect()
 }
 

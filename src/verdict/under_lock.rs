@@ -7,6 +7,7 @@ use super::{blocking, ends_transaction, table};
 use crate::run::{Blocks, Lock, Migration, Millis, Run, Statement};
 
 /// A lock that shuts readers or writers out of a table in use, and was held to a statement's end.
+#[derive(Clone, Copy)]
 pub(super) struct Held<'a> {
     pub(super) lock: &'a Lock,
     /// The statement that took it.
@@ -24,26 +25,32 @@ impl Held<'_> {
 /// One whose release was not observed, or came before the statement's end (with a savepoint), is left out.
 pub(super) fn held<'a>(run: &Run, migration: &'a Migration, index: usize) -> Vec<Held<'a>> {
     let mut strongest: Vec<Held<'a>> = Vec::new();
-    let since = |since: &usize| *since == index || same_transaction(migration, *since, index);
-    for since in (0..=index).filter(since) {
-        let after = migration.statements[since + 1..=index].iter();
-        let busy = after
-            .filter(|later| later.connection == migration.statements[index].connection)
-            .fold(Millis::default(), |sum, later| sum + later.duration_ms);
-        let locks = migration.statements[since].locks.iter().flatten();
-        let strong = locks.filter(|lock| {
-            let shuts_out = lock.blocks.contains(&Blocks::Reads) || lock.blocks.contains(&Blocks::Writes);
+    let blocks_reads = |lock: &Lock| lock.blocks.contains(&Blocks::Reads);
+    let Some(last) = migration.statements.get(index) else { return strongest };
+    // From the last to the first of its transaction, which may be one of thousands.
+    let mut busy = Millis::default();
+    for (since, statement) in migration.statements[..=index].iter().enumerate().rev() {
+        if statement.connection != last.connection {
+            continue;
+        }
+        if since != index && !(stays_open(last) && stays_open(statement)) {
+            break;
+        }
+        let strong = statement.locks.iter().flatten().rev().filter(|lock| {
+            let shuts_out = blocks_reads(lock) || lock.blocks.contains(&Blocks::Writes);
             let lasted = lock.held_ms.is_some_and(|held| held >= busy);
             lock.table.is_none() && shuts_out && lasted && table::before(run, &lock.relation).in_use()
         });
         for lock in strong {
             match strongest.iter_mut().find(|known| known.lock.relation == lock.relation) {
-                Some(known) if known.lock.blocks.contains(&Blocks::Reads) || !lock.blocks.contains(&Blocks::Reads) => {}
+                Some(known) if blocks_reads(known.lock) && !blocks_reads(lock) => {}
                 Some(known) => *known = Held { lock, since },
                 None => strongest.push(Held { lock, since }),
             }
         }
+        busy = busy + statement.duration_ms;
     }
+    strongest.sort_by_key(|held| held.since);
     strongest
 }
 
@@ -82,7 +89,11 @@ pub(super) fn same_transaction(migration: &Migration, first: usize, last: usize)
     let (first, last) = (first.min(last), first.max(last));
     let Some(between) = migration.statements.get(first..=last) else { return false };
     let connection = between[0].connection;
-    let stays = |statement: &Statement| statement.in_transaction && !ends_transaction(statement);
     let own = between.iter().filter(|statement| statement.connection == connection);
-    first == last || between[between.len() - 1].connection == connection && own.clone().all(stays)
+    first == last || between[between.len() - 1].connection == connection && own.clone().all(stays_open)
+}
+
+/// Whether a statement is in a transaction that goes on after it.
+fn stays_open(statement: &Statement) -> bool {
+    statement.in_transaction && !ends_transaction(statement)
 }
