@@ -48,7 +48,7 @@ pub(super) fn held<'a>(run: &Run, migration: &'a Migration, index: usize) -> Vec
                 None => strongest.push(Held { lock, since }),
             }
         }
-        busy = busy + statement.duration_ms;
+        busy += statement.duration_ms;
     }
     strongest.sort_by_key(|held| held.since);
     strongest
