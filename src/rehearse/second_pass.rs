@@ -1,6 +1,6 @@
 //! The second pass: the same migrations once more, on a server of its own that is filled alike, with probes on the tables
-//! that the first pass saw them touch, and messages of several statements taken apart. It gives stalls, and what each statement of such a message
-//! did; all other durations and locks are the first pass's.
+//! that the first pass saw them touch, and messages of several statements taken apart (PostgreSQL). It gives stalls, and what
+//! each statement of such a message did; all other durations and locks are the first pass's.
 
 use std::collections::BTreeMap;
 use std::time::Instant;
@@ -14,7 +14,7 @@ use super::{Options, RehearseError, Work, explain_loss, ready, stop, target, unt
 use crate::observe::Observer;
 use crate::observe::probe::{Probes, Stall};
 use crate::run::{Migration, MigrationStatus};
-use crate::scenario::Scenario;
+use crate::scenario::{Engine, Scenario};
 use crate::server::Server;
 use crate::tap::{Messages, Tap};
 
@@ -113,7 +113,10 @@ async fn probed(
         for Stall { table, rows, .. } in &mut stalls {
             *rows = touched.0.get(table).copied().flatten();
         }
-        events.send(Event::TakenApart { migration: index, statements: migration.statements });
+        // MySQL has an event for each statement of a message, so that none is left to be taken apart.
+        if scenario.engine == Engine::Postgres {
+            events.send(Event::TakenApart { migration: index, statements: migration.statements });
+        }
         events.send(Event::Stalled { migration: index, stalls, noise_floor });
     }
     Ok(())

@@ -162,13 +162,10 @@ impl Catalog {
         Self { relations: oids.filter_map(known).collect() }
     }
 
-    /// Those of these relations that it has.
+    /// Those of these relations that it has; the names are sorted.
     pub(super) fn oids_of(&self, names: &[&str]) -> Vec<Oid> {
-        if names.is_empty() {
-            return Vec::new();
-        }
-        let wanted = self.relations.iter().filter(|(_, relation)| names.contains(&relation.name.as_str()));
-        wanted.map(|(oid, _)| *oid).collect()
+        let is_named = |relation: &Relation| names.binary_search(&relation.name.as_str()).is_ok();
+        self.relations.iter().filter(|(_, relation)| is_named(relation)).map(|(oid, _)| *oid).collect()
     }
 
     pub(super) fn get(&self, oid: Oid) -> Option<&Relation> {

@@ -19,7 +19,7 @@ impl Point {
         let sql =
             "SELECT (pg_catalog.pg_snapshot_xmax(pg_catalog.pg_current_snapshot())::text::numeric % 4294967296)::text";
         let rows = session.ask(sql).await?;
-        Ok(Self(rows.first().and_then(|row| row.first()?.clone()).unwrap_or_else(|| "3".to_owned())))
+        rows.first().and_then(|row| row.first()?.clone()).map(Self).ok_or(AskError::Garbled)
     }
 }
 
