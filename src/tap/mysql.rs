@@ -10,7 +10,10 @@ mod answer;
 #[cfg(test)]
 mod clients;
 mod command;
+mod conversation;
 mod frame;
+#[cfg(test)]
+mod fuzz;
 mod greeting;
 #[cfg(test)]
 mod tests;
@@ -19,7 +22,6 @@ use std::io;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use bytes::BytesMut;
 use tokio::io::{AsyncReadExt, AsyncWriteExt, ReadHalf, WriteHalf};
 use tokio::net::tcp::{OwnedReadHalf, OwnedWriteHalf};
 use tokio::net::{TcpStream, UnixStream};
@@ -29,10 +31,7 @@ use crate::observe::mysql::Observer;
 use crate::observe::mysql::watch::{Answer, Watch};
 use crate::server::access::socket;
 use crate::server::{Access, Endpoint};
-use answer::{Expect, Reply, Turn};
-use command::{Tracker, needed};
-use frame::{FULL, Framer};
-use greeting::{Agreed, curb};
+use conversation::Conversation;
 
 /// A connection to the server.
 type ServerStream = Either<UnixStream, TcpStream>;
@@ -108,36 +107,12 @@ async fn connect(endpoint: &Endpoint) -> io::Result<ServerStream> {
     })
 }
 
-/// How far the two sides have come to know each other.
-#[derive(Debug, Clone, Copy)]
-enum Acquaintance {
-    /// The server has not greeted yet.
-    None,
-    /// It has, and offered this.
-    Greeted(Agreed),
-    /// The client has answered.
-    Made,
-}
-
 struct Relay<W> {
     client: OwnedReadHalf,
     client_writer: OwnedWriteHalf,
-    from_client: Framer,
-    to_client: BytesMut,
     server: ReadHalf<ServerStream>,
     server_writer: WriteHalf<ServerStream>,
-    from_server: Framer,
-    to_server: BytesMut,
-    acquaintance: Acquaintance,
-    tracker: Tracker,
-    reply: Reply,
-    /// Whether the answer that is outstanding is that of a unit.
-    unit: bool,
-    /// Whether the client sends a file, up to an empty packet, and speaks although an answer is outstanding.
-    file: bool,
-    /// An account of the server.
-    access: Access,
-    witness: W,
+    conversation: Conversation<W>,
 }
 
 impl<W: Witness> Relay<W> {
@@ -145,182 +120,47 @@ impl<W: Witness> Relay<W> {
         client.set_nodelay(true)?;
         let (client, client_writer) = client.into_split();
         let (server, server_writer) = tokio::io::split(connect(endpoint).await?);
-        Ok(Self {
-            client,
-            client_writer,
-            from_client: Framer::new(),
-            to_client: BytesMut::new(),
-            server,
-            server_writer,
-            from_server: Framer::new(),
-            to_server: BytesMut::new(),
-            acquaintance: Acquaintance::None,
-            tracker: Tracker::default(),
-            reply: Reply::new(),
-            unit: false,
-            file: false,
-            access,
-            witness,
-        })
+        Ok(Self { client, client_writer, server, server_writer, conversation: Conversation::new(access, witness) })
     }
 
     async fn relay(mut self) -> Result<(), RelayError> {
         let result = self.run().await;
-        self.witness.closed(self.unit);
+        self.conversation.closed();
         result
     }
 
     /// Reads from whoever speaks and writes to whoever listens. Neither waits for the other.
     async fn run(&mut self) -> Result<(), RelayError> {
+        let Self { client, client_writer, server, server_writer, conversation } = self;
         loop {
-            let may_read_client = self.from_client.buffer.len() < AHEAD && self.to_server.len() < AHEAD;
-            let may_read_server = self.to_client.len() < AHEAD;
-            self.from_client.make_room();
-            self.from_server.make_room();
+            let may_read_client = conversation.from_client.buffer.len() < AHEAD && conversation.to_server.len() < AHEAD;
+            let may_read_server = conversation.to_client.len() < AHEAD;
+            conversation.from_client.make_room();
+            conversation.from_server.make_room();
             tokio::select! {
-                read = self.server.read_buf(&mut self.from_server.buffer), if may_read_server => {
+                read = server.read_buf(&mut conversation.from_server.buffer), if may_read_server => {
                     let now = Instant::now();
                     if read? == 0 {
-                        self.client_writer.write_all(&self.to_client).await?;
+                        client_writer.write_all(&conversation.to_client).await?;
                         return Ok(());
                     }
-                    self.server_spoke(now).await?;
+                    conversation.server_spoke(now).await?;
                 }
-                read = self.client.read_buf(&mut self.from_client.buffer), if may_read_client => {
+                read = client.read_buf(&mut conversation.from_client.buffer), if may_read_client => {
                     if read? == 0 {
-                        let last_words = self.server_writer.write_all_buf(&mut self.to_server);
+                        let last_words = server_writer.write_all_buf(&mut conversation.to_server);
                         let _ = tokio::time::timeout(LAST_WORDS, last_words).await;
                         return Ok(());
                     }
-                    self.client_spoke().await?;
+                    conversation.client_spoke().await?;
                 }
-                wrote = self.server_writer.write_buf(&mut self.to_server), if !self.to_server.is_empty() => { wrote?; }
-                wrote = self.client_writer.write_buf(&mut self.to_client), if !self.to_client.is_empty() => { wrote?; }
-            }
-        }
-    }
-
-    /// Forwards what the client has sent, as far as it may speak. While an answer is outstanding it may not: the server
-    /// must stand still at the boundary when the observer looks.
-    async fn client_spoke(&mut self) -> Result<(), RelayError> {
-        loop {
-            if self.from_client.inside() {
-                self.to_server.extend_from_slice(&self.from_client.part());
-                if self.from_client.inside() {
-                    return Ok(());
+                wrote = server_writer.write_buf(&mut conversation.to_server), if !conversation.to_server.is_empty() => {
+                    wrote?;
                 }
-            }
-            if let Acquaintance::Greeted(offered) = self.acquaintance {
-                let Some(head) = self.from_client.head(32) else { return Ok(()) };
-                self.reply.agreed = Agreed::answered(offered, head.bytes)?;
-                self.acquaintance = Acquaintance::Made;
-            } else if self.file {
-                let (part, _) = self.from_client.run(u64::MAX, |length, _| length == 0);
-                self.to_server.extend_from_slice(&part);
-                let empty = self.from_client.head(0).is_some_and(|head| head.length == 0);
-                if self.from_client.inside() || !empty {
-                    return Ok(());
-                }
-                self.file = false;
-            } else if matches!(self.reply.expect, Expect::Login | Expect::Stream) {
-                let (part, _) = self.from_client.run(u64::MAX, |_, _| false);
-                self.to_server.extend_from_slice(&part);
-                return Ok(());
-            } else if self.reply.expect == Expect::Nothing && !self.file {
-                if !self.command().await {
-                    return Ok(());
-                }
-            } else {
-                return Ok(());
-            }
-            self.to_server.extend_from_slice(&self.from_client.part());
-        }
-    }
-
-    /// Takes note of the command that the client sends next, if enough of it is there.
-    async fn command(&mut self) -> bool {
-        let Some(first) = self.from_client.head(1).map(|head| head.bytes.first().copied()) else { return false };
-        let Some(head) = self.from_client.head(needed(first)) else { return false };
-        let command = self.tracker.client_sends(&head, self.reply.agreed);
-        self.reply.expect = command.expect;
-        if let Some(sql) = command.sql {
-            self.unit = true;
-            self.witness.begins(&sql).await;
-            self.witness.begun(Instant::now());
-        }
-        true
-    }
-
-    /// Forwards what the server has sent, and stops at the end of each unit to observe.
-    async fn server_spoke(&mut self, now: Instant) -> Result<(), RelayError> {
-        loop {
-            // The greeting has to be seen.
-            let greeted = !matches!(self.acquaintance, Acquaintance::None);
-            let unseen = if greeted { self.reply.unseen() } else { 0 };
-            if unseen > 0 || self.from_server.inside() {
-                let (part, packets) =
-                    self.from_server.run(unseen.max(1), |length, first| self.reply.stops(length, first));
-                self.to_client.extend_from_slice(&part);
-                self.reply.passed(packets);
-                if self.from_server.inside() {
-                    break;
-                }
-                if self.reply.unseen() != unseen {
-                    continue;
-                }
-            }
-            let Some(head) = self.from_server.head(FULL) else { break };
-            if head.length == FULL {
-                return Err(self.garbled());
-            }
-            if greeted {
-                let turn = self.reply.takes(head.bytes).map_err(|_| self.garbled())?;
-                self.turn(turn, now).await;
-            } else {
-                self.greeting().await?;
-            }
-            self.to_client.extend_from_slice(&self.from_server.part());
-        }
-        // What the client sent ahead may be waiting for this boundary.
-        self.client_spoke().await
-    }
-
-    async fn turn(&mut self, turn: Turn, now: Instant) {
-        match turn {
-            Turn::GoesOn => {}
-            Turn::File => self.file = true,
-            Turn::Prepared(id) => self.tracker.prepared(id),
-            Turn::Ended => {
-                let answer = self.reply.take_answer();
-                if self.unit {
-                    self.witness.ended(answer, now).await;
-                    self.unit = false;
+                wrote = client_writer.write_buf(&mut conversation.to_client), if !conversation.to_client.is_empty() => {
+                    wrote?;
                 }
             }
         }
-    }
-
-    async fn greeting(&mut self) -> Result<(), RelayError> {
-        let payload = self.from_server.payload();
-        // The server may say at once that it takes no more connections.
-        if payload.first() == Some(&0xff) {
-            self.acquaintance = Acquaintance::Made;
-            return Ok(());
-        }
-        let greeting = curb(payload)?;
-        self.witness.connected(greeting.connection_id);
-        self.reply.expect = Expect::Login;
-        self.acquaintance = Acquaintance::Greeted(greeting.offered);
-        if greeting.remembers_logins
-            && let Err(reason) = self.access.ask().await
-        {
-            tracing::debug!(reason, "the tap could not log in before a client");
-        }
-        Ok(())
-    }
-
-    fn garbled(&self) -> RelayError {
-        let start = self.from_server.buffer.iter().take(16).map(|byte| format!("{byte:02x} "));
-        RelayError::Garbled(start.collect::<String>().trim_end().to_owned())
     }
 }

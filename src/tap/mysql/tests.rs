@@ -9,6 +9,7 @@ use tokio::net::TcpListener;
 use tokio::sync::Semaphore;
 use tokio::task::JoinHandle;
 
+use super::frame::FULL;
 use super::*;
 use crate::observe::mysql::watch::Outcome;
 use crate::scenario::Engine;
