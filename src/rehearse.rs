@@ -142,6 +142,9 @@ pub enum RehearseError {
         /// Where the server keeps its data.
         place: String,
     },
+    /// All was measured; what was made for it is still there.
+    #[error("{0}\n  all was measured before: the record is complete")]
+    NotRemoved(ServerError),
     /// What was measured cannot be trusted.
     #[error("the measurement cannot be trusted: {0}")]
     Untrusted(String),
@@ -194,9 +197,8 @@ pub async fn rehearse(
         result?
     } else {
         let stopped = stop(server, events).await;
-        let applied = result?;
-        stopped?;
-        applied
+        let ended = unless_failed(result, stopped, events);
+        ended.map_err(|error| if options.second_pass { incomplete(error) } else { error })?
     };
     if options.second_pass {
         second_pass::run(scenario, options, events, &work, &touched, cancel).await?;
@@ -259,6 +261,33 @@ async fn stop(server: Server, events: &Events) -> Result<(), ServerError> {
     stopped
 }
 
+/// A failure is told rather than that the server could not be removed after it, which is noted.
+fn unless_failed<T>(
+    result: Result<T, RehearseError>,
+    stopped: Result<(), ServerError>,
+    events: &Events,
+) -> Result<T, RehearseError> {
+    match (result, stopped) {
+        (Ok(value), stopped) => stopped.map(|()| value).map_err(RehearseError::NotRemoved),
+        // Which says so.
+        (Err(error @ RehearseError::Server(ServerError::EngineGone(_))), _) | (Err(error), Ok(())) => Err(error),
+        (Err(error), Err(left)) => {
+            let why = left.to_string();
+            let why = why.lines().next().unwrap_or_default();
+            events.note(format!("the server was not removed, which `rehearsal sweep` does: {why}"));
+            Err(error)
+        }
+    }
+}
+
+/// Where there was more to measure.
+fn incomplete(error: RehearseError) -> RehearseError {
+    match error {
+        RehearseError::NotRemoved(source) => source.into(),
+        other => other,
+    }
+}
+
 async fn until_cancelled<T>(
     cancel: &CancellationToken,
     stage: impl Future<Output = Result<T, RehearseError>>,
@@ -269,12 +298,18 @@ async fn until_cancelled<T>(
     }
 }
 
-/// A failure while the server is no longer there is the server's, whatever it looked like.
+/// A failure while the server, or the engine that runs it, is no longer there is theirs, whatever it looked like.
 async fn explain_loss<T>(result: Result<T, RehearseError>, server: &Server) -> Result<T, RehearseError> {
-    match result {
-        Err(RehearseError::Interrupted) | Ok(_) => result,
-        Err(error) if server.answers().await => Err(error),
-        Err(_) => {
+    let error = match result {
+        Err(RehearseError::Interrupted) | Ok(_) => return result,
+        Err(error) => error,
+    };
+    if let Some(gone) = server.engine_gone().await {
+        return Err(gone.into());
+    }
+    match error {
+        error if server.answers().await => Err(error),
+        _ => {
             let log = server.log_tail().await;
             Err(disk::ended(server, &log).unwrap_or(RehearseError::ServerGone { log }))
         }

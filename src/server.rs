@@ -136,6 +136,14 @@ impl Server {
         self.access(self.database()).ask().await.is_ok()
     }
 
+    /// That the container engine is gone on which it ran, if it is.
+    pub(crate) async fn engine_gone(&self) -> Option<ServerError> {
+        match &self.provider {
+            Provider::Container(_) => container::gone().await,
+            Provider::Local(_) | Provider::External(_) | Provider::Command(_) => None,
+        }
+    }
+
     /// Waits until a local server has ended by itself, and ends what it left running. Forever for a container, which ends
     /// as a whole, and for a server that is not ours.
     pub(crate) async fn ended(&self) {

@@ -102,7 +102,7 @@ async fn one(
     };
     let (result, ()) = tokio::join!(work, listen);
     let completion = match &result {
-        Ok(()) => Completion::Complete,
+        Ok(()) | Err(RehearseError::NotRemoved(_)) => Completion::Complete,
         Err(RehearseError::Interrupted) => Completion::Interrupted,
         Err(error) => Completion::Failed(error.to_string()),
     };
@@ -183,6 +183,7 @@ pub(super) fn status_of(error: &RehearseError) -> ExitStatus {
         RehearseError::Query(_)
         | RehearseError::Baseline(_)
         | RehearseError::Server(_)
+        | RehearseError::NotRemoved(_)
         | RehearseError::ServerGone { .. }
         | RehearseError::DiskFull { .. }
         | RehearseError::Snapshot(_)

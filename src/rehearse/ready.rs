@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use tokio_util::sync::CancellationToken;
 
 use super::event::{Event, Events, Stage};
-use super::{Options, RehearseError, explain_loss, stop, until_cancelled, while_running};
+use super::{Options, RehearseError, explain_loss, stop, unless_failed, until_cancelled, while_running};
 use crate::run::{Cache, Cloning, SnapshotFacts};
 use crate::scenario::{Scenario, SnapshotWish};
 use crate::server::owner::cache_folder;
@@ -266,8 +266,8 @@ impl<'a> Readying<'a> {
         match explain_loss(result, &server).await {
             Ok((prepared, began)) => Ok((server, prepared, began)),
             Err(error) => {
-                stop(server, self.events).await?;
-                Err(error)
+                let stopped = stop(server, self.events).await;
+                unless_failed(Err(error), stopped, self.events)
             }
         }
     }

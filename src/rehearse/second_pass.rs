@@ -10,7 +10,9 @@ use tokio_util::sync::CancellationToken;
 
 use super::event::{Event, Events, Stage};
 use super::migrate::{Applying, pending};
-use super::{Options, RehearseError, Work, explain_loss, ready, stop, target, until_cancelled, while_running};
+use super::{
+    Options, RehearseError, Work, explain_loss, ready, stop, target, unless_failed, until_cancelled, while_running,
+};
 use crate::observe::Observer;
 use crate::observe::probe::{Probes, Stall};
 use crate::run::{Migration, MigrationStatus};
@@ -74,8 +76,7 @@ pub(super) async fn run(
     let probed = Box::pin(probed(scenario, events, &quiet, &server, work, touched, cancel));
     let result = explain_loss(while_running(&server, probed).await, &server).await;
     let stopped = stop(server, &quiet).await;
-    result?;
-    stopped?;
+    unless_failed(result, stopped, events)?;
     events.send(Event::Ended(Stage::SecondPass, began.elapsed()));
     Ok(())
 }

@@ -3,7 +3,9 @@
 use tokio_util::sync::CancellationToken;
 
 use super::event::Events;
-use super::{Options, RehearseError, explain_loss, ready, stop, until_cancelled, while_running};
+use super::{
+    Options, RehearseError, explain_loss, incomplete, ready, stop, unless_failed, until_cancelled, while_running,
+};
 use crate::scenario::Scenario;
 use crate::snapshot;
 
@@ -46,7 +48,5 @@ pub(super) async fn trial(
     let tried = while_running(&server, Box::pin(tried)).await;
     let tried = explain_loss(tried, &server).await;
     let stopped = stop(server, events).await;
-    let problems = tried?;
-    stopped?;
-    Ok(Trial::Tried(problems))
+    Ok(Trial::Tried(unless_failed(tried, stopped, events).map_err(incomplete)?))
 }

@@ -144,7 +144,7 @@ impl ContainerServer {
             Ok(container) => container,
             Err(error) => {
                 remove_own().await;
-                return Err(engine_failed("start a container")(error));
+                return Err(explained(engine_failed("start a container")(error)).await);
             }
         };
         let host = container.get_host().await.map_err(engine_failed("tell its host"))?.to_string();
@@ -158,14 +158,16 @@ impl ContainerServer {
             DATABASE,
         );
         let ready = wait_until_ready(&access, async || match server.container.is_running().await {
+            Ok(true) => None,
             Ok(false) => Some("its container ended at once".to_owned()),
-            _ => None,
+            Err(error) => gone().await.map(|_| error.to_string()),
         })
         .await;
         match ready {
             Ok(()) => Ok(server),
             Err(reason) => {
                 let log = server.log_tail().await;
+                // Fails if the engine is gone, which is the reason then.
                 server.stop().await?;
                 Err(ServerError::NotStarted { engine: wish.engine, reason, log })
             }
@@ -202,8 +204,33 @@ impl ContainerServer {
     }
 
     pub(super) async fn stop(self) -> Result<(), ServerError> {
+        if let Some(gone) = gone().await {
+            // Its guard would ask an engine that hangs, and wait for minutes.
+            std::mem::forget(self.container);
+            return Err(gone);
+        }
         // Removing by force ends the server at once; nothing in it is worth a shutdown.
-        self.container.rm().await.map_err(engine_failed("remove the container"))
+        let removed = self.container.rm().await.map_err(engine_failed("remove the container"));
+        match removed {
+            Ok(()) => Ok(()),
+            Err(error) => Err(explained(error).await),
+        }
+    }
+}
+
+/// That the engine is gone, if it is: for whoever had an answer of it before.
+pub(super) async fn gone() -> Option<ServerError> {
+    match engine().await {
+        Err(ServerError::NoDocker(reason)) => Some(ServerError::EngineGone(reason)),
+        _ => None,
+    }
+}
+
+/// A failure of the engine, which may have failed because it is gone.
+async fn explained(error: ServerError) -> ServerError {
+    match error {
+        ServerError::Docker { .. } => gone().await.unwrap_or(error),
+        other => other,
     }
 }
 
@@ -212,7 +239,7 @@ pub(super) async fn engine() -> Result<Docker, ServerError> {
     let docker = docker_client_instance().await.map_err(|error| ServerError::NoDocker(error.to_string()))?;
     match tokio::time::timeout(std::time::Duration::from_secs(3), docker.ping()).await {
         Ok(Ok(_)) => Ok(docker),
-        Ok(Err(error)) => Err(ServerError::NoDocker(error.to_string())),
+        Ok(Err(error)) => Err(ServerError::NoDocker(first_cause(&error))),
         Err(_) => Err(ServerError::NoDocker("no answer within 3 s".to_owned())),
     }
 }
@@ -319,6 +346,14 @@ fn split_tag(image: &str) -> (&str, &str) {
 /// A password that nobody can guess, for a server that listens on a port of this machine.
 fn password() -> String {
     format!("{:032x}", rand::random::<u128>())
+}
+
+/// What is at the bottom of a failure: the words above it name the programs' own parts.
+fn first_cause(mut error: &dyn std::error::Error) -> String {
+    while let Some(cause) = error.source() {
+        error = cause;
+    }
+    error.to_string()
 }
 
 fn engine_failed<E: std::fmt::Display>(doing: &'static str) -> impl Fn(E) -> ServerError {

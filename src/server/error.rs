@@ -90,6 +90,12 @@ pub enum ServerError {
         /// Why it failed.
         reason: String,
     },
+    /// The container engine was there, and is there no more.
+    #[error(
+        "the Docker engine stopped, or no longer answers: {0}\n  start it again; `rehearsal sweep` then removes the container \
+         that was left"
+    )]
+    EngineGone(String),
     /// Neither provider can be used.
     #[error("no server can be started here\n  container: {}\n  local: {}", indented(.container), indented(.local))]
     Neither {

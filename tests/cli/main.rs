@@ -10,6 +10,7 @@ mod data;
 mod docker;
 mod elsewhere;
 mod endings;
+mod engine;
 mod external;
 mod history;
 mod interruption;

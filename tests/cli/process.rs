@@ -56,6 +56,12 @@ pub(crate) fn children(parent: i32) -> Vec<i32> {
     all().filter(|pid| stat(*pid).is_some_and(|(_, of)| of == parent)).collect()
 }
 
+/// The processes that name a folder in their command lines.
+pub(crate) fn naming(folder: &Path) -> Vec<i32> {
+    let name = folder.display().to_string();
+    all().filter(|pid| *pid != Pid::this().as_raw() && title(*pid).contains(&name)).collect()
+}
+
 /// The processes that work in a folder or name it in their command lines.
 pub(crate) fn in_folder(folder: &Path) -> Vec<String> {
     let name = folder.display().to_string();

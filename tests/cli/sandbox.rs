@@ -136,7 +136,14 @@ impl Sandbox {
 
     /// The same in two passes.
     pub(crate) fn start_both_passes(&self) -> Running<'_> {
-        self.started(self.command(&["run", "scenario.toml", "--out", "out", "--passes", "2"]))
+        self.start_both_passes_with(&[])
+    }
+
+    /// The same, with these variables.
+    pub(crate) fn start_both_passes_with(&self, variables: &[(&str, &str)]) -> Running<'_> {
+        let mut command = self.command(&["run", "scenario.toml", "--out", "out", "--passes", "2"]);
+        command.envs(variables.iter().copied());
+        self.started(command)
     }
 
     fn started(&self, mut command: Command) -> Running<'_> {

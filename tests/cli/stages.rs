@@ -19,7 +19,7 @@ const SLEEPS_OVER_MORE: &str = "CREATE FUNCTION nap(bigint) RETURNS bigint LANGU
     INSERT INTO orders SELECT i, i FROM generate_series(1, 1000) i;\nCREATE INDEX ON orders (nap(id));\n";
 
 /// A shop in which something sleeps in each stage.
-fn stages() -> Vec<(&'static str, Sandbox)> {
+pub(crate) fn stages() -> Vec<(&'static str, Sandbox)> {
     let grown = "[[snapshot.table]]\nname = \"orders\"\nrows = 1500\n\n[migrations]";
     vec![
         ("restore", Sandbox::shop().with("staging.sql", SLEEP)),

@@ -13,8 +13,11 @@ pub(super) fn section(run: &Run, style: Style) -> String {
     if let Some(why) = incomplete(run) {
         // The sentence goes on before what a server or a program may have said.
         let (why, said) = why.split_once('\n').unwrap_or((&why, ""));
-        let sentence = format!("{why}; what follows was measured until then\n{said}");
-        text.push(style.paint(Tone::Bad, style.wrap(0, &sentence).trim_end()));
+        let sentence = style.wrap(0, &format!("{why}; what follows was measured until then"));
+        let (to_do, output): (Vec<&str>, Vec<&str>) = said.lines().partition(|line| !line.starts_with("  | "));
+        let to_do: String = to_do.iter().map(|line| style.wrap(2, line)).collect();
+        let output = style.wrap(0, &format!("\n{}", output.join("\n")));
+        text.push(style.paint(Tone::Bad, (sentence + &to_do + &output).trim_end()));
     }
     text.push(answer(run, style));
     text.push(style.paint(Tone::Strong, &run.scenario.title) + &format!(" ({})", run.scenario.path));

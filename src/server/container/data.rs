@@ -59,9 +59,12 @@ impl ContainerServer {
     pub(in crate::server) async fn give_up_data(self, wish: &ServerWish, to: &Path) -> Result<Inside, ServerError> {
         let result = self.taken(wish, to).await;
         let removed = self.stop().await;
-        let inside = result?;
-        removed?;
-        Ok(inside)
+        match (result, removed) {
+            // Whatever failed then failed because of it.
+            (_, Err(gone @ ServerError::EngineGone(_))) => Err(gone),
+            (Ok(inside), removed) => removed.map(|()| inside),
+            (Err(error), _) => Err(error),
+        }
     }
 
     async fn taken(&self, wish: &ServerWish, to: &Path) -> Result<Inside, ServerError> {
