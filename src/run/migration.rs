@@ -90,7 +90,8 @@ pub struct Statement {
     pub line: Option<u32>,
     /// Which of the tool's connections sent it, counted from 1.
     pub connection: u32,
-    /// The text as it was sent.
+    /// The text as it was sent; without what begins a transaction, where a driver sent that together with the first statement
+    /// in it.
     pub sql: String,
     /// Its kind, as the server names commands (`ALTER TABLE`); of several, joined by `; `.
     pub command: String,

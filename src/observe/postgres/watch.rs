@@ -78,6 +78,8 @@ pub struct Watch {
 #[derive(Debug)]
 struct Running {
     sql: String,
+    /// Whether what begins its transaction was sent together with it.
+    begins: bool,
     /// The version of a migration tool that it writes down by parameters, which the text does not tell.
     version: Option<String>,
     began: Instant,
@@ -114,7 +116,9 @@ impl Watch {
     /// Statements are being forwarded; the server will answer them as one. `version` is what their parameters write into the
     /// history of a migration tool.
     pub fn begun(&mut self, sql: &[String], version: Option<String>, began: Instant) {
-        let sql = sql.join(";\n");
+        // As JDBC's driver does it: what the statement did is known, what BEGIN alone took is not.
+        let begins = sql.len() > 1 && begins_transaction(&name_of(&sql[0]));
+        let sql = sql[usize::from(begins)..].join(";\n");
         let line = {
             let mut record = self.observer.record();
             record.earlier = Arc::clone(&record.committed);
@@ -124,7 +128,7 @@ impl Watch {
         (self.observer.listener)(Activity::Begun { sql: sql.clone() });
         let sampler =
             Sampler::start(Arc::clone(&self.observer.sampling.client), self.observer.sample.clone(), self.backend);
-        self.running = Some(Running { sql, version, began, line, sampler });
+        self.running = Some(Running { sql, begins, version, began, line, sampler });
     }
 
     /// The server answered something that executes nothing.
@@ -135,12 +139,15 @@ impl Watch {
     /// The server answered, at `ended`, and stands still until this returns.
     pub async fn ended(
         &mut self,
-        answer: Answer,
+        mut answer: Answer,
         status: TransactionStatus,
         ended: Instant,
         backend: &mut (impl Ask + Send),
     ) {
         let Some(running) = self.running.take() else { return };
+        if running.begins && answer.tags.first().is_some_and(|tag| begins_transaction(tag)) {
+            answer.tags.remove(0);
+        }
         let before = std::mem::replace(&mut self.status, status);
         let duration = ended.saturating_duration_since(running.began);
         (self.observer.listener)(Activity::Ended { duration });
@@ -347,6 +354,10 @@ impl Record {
             }
         }
     }
+}
+
+fn begins_transaction(command: &str) -> bool {
+    matches!(command, "BEGIN" | "START TRANSACTION")
 }
 
 /// The kind of a unit: the tags of what was completed, or what the text begins with if nothing was.
