@@ -1,8 +1,9 @@
 //! What migration tools do for themselves beside migrating: entries in the tables in which they keep their history, and
-//! questions to the catalog.
-//!
-//! Seen on the wire: Alembic 1.20, Django 5.2, ActiveRecord 6.1, dbmate 2.37, sqitch 1.3. From their source code: golang-migrate
-//! 4.20, goose 3.29, sqlx 0.8, diesel 2.3, Flyway 13, Liquibase 4.33, Prisma 7, sql-migrate 1.8, refinery 0.9.
+//! questions to the catalog. Which tables those are, [`tables`] says.
+
+mod tables;
+
+use tables::{SQITCH, Table, known};
 
 /// A piece of a statement, whatever its dialect.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -26,28 +27,6 @@ pub struct Entry {
     pub ahead: bool,
 }
 
-/// Tables of histories, with the columns that together are a version.
-const TABLES: [(&str, &[&str]); 14] = [
-    ("alembic_version", &["version_num"]),
-    ("django_migrations", &["app", "name"]),
-    // Of Rails, dbmate, golang-migrate and Ecto.
-    ("schema_migrations", &["version"]),
-    ("ar_internal_metadata", &[]),
-    ("_sqlx_migrations", &["version"]),
-    ("__diesel_schema_migrations", &["version"]),
-    ("_prisma_migrations", &["migration_name"]),
-    ("flyway_schema_history", &["version"]),
-    ("databasechangelog", &["id"]),
-    ("databasechangeloglock", &[]),
-    ("goose_db_version", &["version_id"]),
-    ("gorp_migrations", &["id"]),
-    ("refinery_schema_history", &["version"]),
-    // The schema of sqitch's tables.
-    (SQITCH, &["change"]),
-];
-
-/// sqitch's schema.
-const SQITCH: &str = "sqitch";
 /// Functions that say something of the server or the session, or are a lock among the tool's own kind.
 const ASKING: [&str; 13] = [
     "version",
@@ -64,10 +43,31 @@ const ASKING: [&str; 13] = [
     "split_part",
     "unnest",
 ];
+/// Settings by which a driver or a tool says how it wants to be spoken to. Others may be meant for the migration.
+const MANNERS: [&str; 11] = [
+    "application_name",
+    "bytea_output",
+    "client_encoding",
+    "client_min_messages",
+    "datestyle",
+    "extra_float_digits",
+    "intervalstyle",
+    "names",
+    "standard_conforming_strings",
+    "timezone",
+    "time",
+];
 
 impl Piece {
     fn is(&self, name: &str) -> bool {
         matches!(self, Self::Name(own) if own == name)
+    }
+
+    fn name(&self) -> Option<&str> {
+        match self {
+            Self::Name(name) => Some(name),
+            _ => None,
+        }
     }
 
     fn is_symbol(&self, symbol: u8) -> bool {
@@ -75,26 +75,45 @@ impl Piece {
     }
 }
 
-/// What a statement has to do with a tool's history; `None` if nothing, or if it is one of several in a message.
-pub fn entry(pieces: &[Piece], parameters: &[Option<String>]) -> Option<Entry> {
-    let end = pieces.iter().position(|piece| piece.is_symbol(b';')).unwrap_or(pieces.len());
-    if pieces[end..].len() > 1 {
-        return None;
-    }
-    let known = |piece: &Piece| TABLES.iter().find(|(table, _)| piece.is(table));
-    let has = |name: &str| pieces.iter().any(|piece| piece.is(name));
-    // sqitch has its schema in the search path.
-    let unqualified = || pieces.iter().position(|piece| piece.is("changes")).filter(|_| has("script_hash"));
-    let (mut at, columns) = match pieces.iter().position(|piece| known(piece).is_some()) {
-        Some(at) => (at, known(&pieces[at])?.1),
-        None => (unqualified()?, &["change"][..]),
+/// The statements of a message; what begins a transaction is none, since drivers send it together with what comes first in it.
+pub fn statements(pieces: &[Piece]) -> impl Iterator<Item = &[Piece]> {
+    let begins = |statement: &[Piece]| match statement {
+        [first, rest @ ..] if first.is("begin") => rest.iter().all(|piece| matches!(piece, Piece::Name(_))),
+        [first, second, ..] => first.is("start") && second.is("transaction"),
+        _ => false,
     };
-    if pieces[at].is(SQITCH) && pieces.get(at + 1).is_some_and(|next| next.is_symbol(b'.')) {
+    let all = pieces.split(|piece| piece.is_symbol(b';')).filter(|statement| !statement.is_empty());
+    let mut all = all.peekable();
+    if pieces.iter().filter(|piece| piece.is_symbol(b';')).count() > 0 {
+        while all.peek().is_some_and(|first| begins(first)) {
+            all.next();
+        }
+    }
+    all
+}
+
+/// What a message has to do with a tool's history; `None` if nothing, or if any of it is something else.
+pub fn entry(pieces: &[Piece], parameters: &[Option<String>]) -> Option<Entry> {
+    let mut found = None;
+    for statement in statements(pieces) {
+        match of_history(statement, parameters) {
+            Some(entry) => found = Some(entry),
+            None if is_question(statement) => {}
+            None => return None,
+        }
+    }
+    found
+}
+
+/// What a statement has to do with a tool's history.
+fn of_history(statement: &[Piece], parameters: &[Option<String>]) -> Option<Entry> {
+    let (mut at, table) = find(statement)?;
+    if statement[at].is(SQITCH) && statement.get(at + 1).is_some_and(|next| next.is_symbol(b'.')) {
         at += 2;
     }
-    let written = match pieces.first() {
-        Some(first) if first.is("insert") => inserted(pieces.get(at + 1..)?, columns),
-        Some(first) if first.is("update") => updated(pieces, columns),
+    let written = match statement.first() {
+        Some(first) if first.is("insert") => inserted(statement.get(at + 1..)?, table.version),
+        Some(first) if first.is("update") => updated(statement, table.version),
         _ => Vec::new(),
     };
     let value = |piece: &Piece| match piece {
@@ -103,10 +122,22 @@ pub fn entry(pieces: &[Piece], parameters: &[Option<String>]) -> Option<Entry> {
         Piece::Name(_) | Piece::Symbol(_) => None,
     };
     let values: Vec<String> = written.into_iter().filter_map(value).collect();
-    let whole = !columns.is_empty() && values.len() == columns.len();
+    let whole = !table.version.is_empty() && values.len() == table.version.len();
     // goose begins its table with a version 0, which is none.
-    let version = whole.then(|| values.join(".")).filter(|version| version != "0");
-    Some(Entry { version, ahead: has("dirty") || has("_prisma_migrations") })
+    let version = whole.then(|| values.join(table.between)).filter(|version| version != "0");
+    let has = |name: &str| statement.iter().any(|piece| piece.is(name));
+    Some(Entry { version, ahead: table.ahead || has("dirty") })
+}
+
+/// Where a statement names a tool's own table: the first that has versions, or else the first.
+fn find(statement: &[Piece]) -> Option<(usize, &'static Table)> {
+    let has = |name: &str| statement.iter().any(|piece| piece.is(name));
+    let after = |at: usize| statement.get(at + 1).and_then(Piece::name);
+    let named = |at: usize, piece: &Piece| Some((at, known(piece.name()?, after(at), has)?));
+    let mut all = statement.iter().enumerate().filter_map(|(at, piece)| named(at, piece));
+    let first = all.next()?;
+    let has_versions = |(_, table): &(usize, &Table)| !table.version.is_empty();
+    if has_versions(&first) { Some(first) } else { all.find(has_versions).or(Some(first)) }
 }
 
 /// What an INSERT of one row has for these columns. A table of one column may be filled without naming it.
@@ -152,26 +183,52 @@ fn updated<'a>(pieces: &'a [Piece], columns: &[&str]) -> Vec<&'a Piece> {
     columns.iter().filter_map(set).collect()
 }
 
-/// Whether a statement only asks about the server, the session or the catalog, or for a lock that is no table's.
+/// Whether a message only asks about the server, the session or the catalog, or for a lock that is no table's, or says how the
+/// session wants to be spoken to.
 pub fn is_question(pieces: &[Piece]) -> bool {
-    let of_catalog = |piece: Option<&Piece>| match piece {
-        Some(Piece::Name(name)) => name.starts_with("pg_") || name == "information_schema",
+    let mut all = statements(pieces).peekable();
+    all.peek().is_some() && all.all(asks)
+}
+
+fn asks(statement: &[Piece]) -> bool {
+    let [first, rest @ ..] = statement else { return false };
+    let name =
+        |piece: Option<&Piece>, test: &dyn Fn(&str) -> bool| matches!(piece, Some(Piece::Name(name)) if test(name));
+    if first.is("show") {
+        return true;
+    }
+    if first.is("set") {
+        let scoped = rest.first().is_some_and(|scope| scope.is("session") || scope.is("local"));
+        return name(rest.get(usize::from(scoped)), &|name| MANNERS.contains(&name));
+    }
+    if !first.is("select") && !first.is("with") {
+        return false;
+    }
+    let changes = |piece: &Piece| ["insert", "update", "delete", "merge"].iter().any(|word| piece.is(word));
+    if first.is("with") && statement.iter().any(changes) {
+        return false;
+    }
+    let called = |at: usize| statement.get(at + 1).is_some_and(|next| next.is_symbol(b'('));
+    let is_asking = |name: &str| name.starts_with("pg_") || ASKING.contains(&name);
+    // Named by a WITH before it.
+    let is_part = |name: &str| {
+        statement.windows(3).any(|three| three[0].is(name) && three[1].is("as") && three[2].is_symbol(b'('))
+    };
+    let of_catalog = |at: usize| match statement.get(at) {
+        Some(Piece::Name(name)) => {
+            name.starts_with("pg_") || name == "information_schema" || is_part(name) || called(at) && is_asking(name)
+        }
         Some(piece) => piece.is_symbol(b'('),
         None => false,
     };
-    let follows = |word: fn(&Piece) -> bool| {
-        pieces.iter().enumerate().filter(move |(_, piece)| word(piece)).map(|(at, _)| pieces.get(at + 1))
-    };
-    let mut sources = follows(|piece| piece.is("from") || piece.is("join")).peekable();
-    if !pieces.first().is_some_and(|first| first.is("select")) {
-        return false;
-    }
+    let leads = |(_, piece): &(usize, &Piece)| piece.is("from") || piece.is("join");
+    let mut sources = statement.iter().enumerate().filter(leads).map(|(at, _)| at + 1).peekable();
     if sources.peek().is_some() {
         return sources.all(of_catalog);
     }
-    let calls = pieces.windows(2).filter(|pair| pair[1].is_symbol(b'('));
-    calls.into_iter().all(|pair| match &pair[0] {
-        Piece::Name(name) => name.starts_with("pg_") || name == "select" || ASKING.contains(&name.as_str()),
+    let mut calls = statement.iter().enumerate().filter(|(at, _)| called(*at));
+    calls.all(|(_, piece)| match piece {
+        Piece::Name(name) => name == "select" || is_asking(name),
         _ => true,
     })
 }
@@ -216,7 +273,30 @@ mod tests {
             ),
             ("INSERT INTO goose_db_version (version_id, is_applied) VALUES ($1, $2)", &["3", "t"], "3"),
             ("insert into \"gorp_migrations\" (\"id\",\"applied_at\") values ($1,$2);", &["1_a.sql", "x"], "1_a.sql"),
-            ("INSERT INTO public.databasechangelog (ID, AUTHOR, MD5SUM) VALUES ('add', 'me', '9:(x, y)')", &[], "add"),
+            (
+                "INSERT INTO public.databasechangelog (ID, AUTHOR, FILENAME, MD5SUM) VALUES ('add', 'me', 'a.xml', '9:(x, y)')",
+                &[],
+                "a.xml::add::me",
+            ),
+            (
+                "insert into \"knex_migrations\" (\"batch\", \"migration_time\", \"name\") values ($1, $2, $3)",
+                &["1", "x", "1_a.js"],
+                "1_a.js",
+            ),
+            ("INSERT INTO \"public\".\"pgmigrations\" (name, run_on) VALUES ('1_a', NOW());", &[], "1_a"),
+            ("INSERT INTO \"SequelizeMeta\" (\"name\") VALUES ($1) RETURNING \"name\";", &["1-a.js"], "1-a.js"),
+            ("INSERT INTO \"migrations\"(\"timestamp\", \"name\") VALUES ($1, $2)", &["17", "Add17"], "Add17"),
+            (
+                "insert into \"drizzle\".\"__drizzle_migrations\" (\"hash\", \"created_at\") values($1, $2)",
+                &["abc", "17"],
+                "17",
+            ),
+            (
+                "INSERT INTO \"_yoyo_log\" (\"id\", \"migration_hash\", \"migration_id\") VALUES ($1, $2, $3)",
+                &["x", "y", "0001.a"],
+                "0001.a",
+            ),
+            ("BEGIN;\nINSERT INTO goose_db_version (version_id, is_applied) VALUES (3, true)", &[], "3"),
             (
                 "INSERT INTO changes (change_id, script_hash, change) VALUES ($1, $2, $3)",
                 &["x", "y", "status"],
@@ -242,6 +322,10 @@ mod tests {
             "INSERT INTO schema_migrations (version) VALUES ($1)",
             "DELETE FROM alembic_version WHERE version_num = 'a1'",
             "COMMENT ON SCHEMA \"sqitch\" IS 'x'",
+            "CREATE SCHEMA IF NOT EXISTS \"drizzle\"",
+            "SELECT * FROM \"migrations\" \"migrations\" ORDER BY \"id\" DESC",
+            "CREATE TABLE \"yoyo_tmp_acLm\" (id int)",
+            "START TRANSACTION; SELECT count(*) FROM databasechangeloglock; SELECT 1",
         ] {
             let found = found(sql, &[]).unwrap_or_else(|| panic!("{sql}"));
             assert_eq!(found.version, None, "{sql}");
@@ -250,6 +334,8 @@ mod tests {
             "ALTER TABLE orders ADD note text; INSERT INTO schema_migrations (version) VALUES ('1')",
             "INSERT INTO notes VALUES ('schema_migrations')",
             "INSERT INTO changes (id) VALUES (1)",
+            "INSERT INTO migrations (id, name) VALUES (1, 'of birds')",
+            "BEGIN",
         ] {
             assert_eq!(found(sql, &[]), None, "{sql}");
         }
@@ -265,6 +351,16 @@ mod tests {
             ("SELECT c.relname FROM pg_catalog.pg_class c LEFT JOIN pg_namespace n ON true", true),
             ("SELECT EXISTS( SELECT TRUE FROM pg_catalog.pg_tables WHERE tablename = $1 )", true),
             ("SELECT 1 FROM information_schema.tables WHERE table_name = $1", true),
+            ("SELECT * FROM current_schema()", true),
+            ("WITH r AS (SELECT oid FROM pg_range) SELECT * FROM r JOIN pg_type ON true", true),
+            ("BEGIN;\nSHOW search_path", true),
+            ("SET client_min_messages TO warning;SET TIME ZONE INTERVAL '+00:00' HOUR TO MINUTE;", true),
+            ("SET SESSION extra_float_digits = 3", true),
+            ("SET lock_timeout = '2s'", false),
+            ("BEGIN", false),
+            ("", false),
+            ("WITH gone AS (DELETE FROM orders RETURNING id) SELECT * FROM gone", false),
+            ("WITH r AS (SELECT 1) SELECT * FROM orders", false),
             ("SELECT setval('orders_id_seq', 7)", false),
             ("SELECT setval(pg_get_serial_sequence('orders', 'id'), max(id)) FROM orders", false),
             ("SELECT backfill()", false),

@@ -33,6 +33,7 @@ pub fn mark(statements: &mut [Statement], engine: Engine) {
         let found = found.map(|found| Entry { version: statement.version.take().or(found.version), ..found });
         entries.push(found.filter(|found| found.version.is_some() && statement.status == StatementStatus::Ok));
     }
+    mark_frames(statements);
     let mut begins = 0;
     for (at, found) in entries.iter().enumerate() {
         let Some(Entry { version: Some(version), ahead }) = found else { continue };
@@ -44,11 +45,43 @@ pub fn mark(statements: &mut [Statement], engine: Engine) {
             }
         }
         statements[at].version = Some(version.clone());
-        begins = until.max(end_of_transaction(statements, at));
+        // Several versions may be in one transaction, whose end is the last one's.
+        let end = end_of_transaction(statements, at);
+        begins = until.max(if end <= next(&entries, at, version) { end } else { at + 1 });
         for statement in &mut statements[until.min(begins)..begins] {
             statement.version.get_or_insert_with(|| version.clone());
         }
     }
+}
+
+/// Marks what begins and ends a transaction in which a tool does nothing but for itself.
+fn mark_frames(statements: &mut [Statement]) {
+    let mut connections: Vec<u32> = statements.iter().map(|statement| statement.connection).collect();
+    connections.sort_unstable();
+    connections.dedup();
+    for connection in connections {
+        let of_it = statements.iter().enumerate().filter(|(_, statement)| statement.connection == connection);
+        let all: Vec<usize> = of_it.map(|(at, _)| at).collect();
+        let outside = |at: &usize| !statements[*at].in_transaction;
+        let transactions: Vec<&[usize]> = all
+            .split_inclusive(|at| outside(at) || ends(&statements[*at]))
+            .filter(|transaction| !transaction.iter().any(outside))
+            .collect();
+        let is_own =
+            |at: &usize| statements[*at].bookkeeping || frames(&statements[*at]) || statements[*at].command == "SET";
+        let own: Vec<usize> = transactions.into_iter().filter(|of| of.iter().all(is_own)).flatten().copied().collect();
+        for at in own {
+            statements[at].bookkeeping = true;
+        }
+    }
+}
+
+fn frames(statement: &Statement) -> bool {
+    matches!(statement.command.as_str(), "BEGIN" | "START TRANSACTION") || ends(statement)
+}
+
+fn ends(statement: &Statement) -> bool {
+    matches!(statement.command.as_str(), "COMMIT" | "ROLLBACK") && !statement.sql.to_ascii_uppercase().contains(" TO ")
 }
 
 /// Where another version is written down.
@@ -64,7 +97,6 @@ fn end_of_transaction(statements: &[Statement], at: usize) -> usize {
         return at + 1;
     }
     let rest = statements[at + 1..].iter().take_while(within);
-    let ends = |statement: &Statement| matches!(statement.command.as_str(), "COMMIT" | "ROLLBACK");
     let length = rest.clone().position(ends).map_or(rest.count(), |position| position + 1);
     at + 1 + length
 }
@@ -106,7 +138,7 @@ mod tests {
             "COMMIT",
             "ALTER TABLE orders ADD b int",
         ];
-        assert_eq!(marked(&sent), ["[-]", "[-]", "a1", "a1", "[a1]", "a1", "b2", "b2", "[b2]", "b2", "-"]);
+        assert_eq!(marked(&sent), ["[-]", "[-]", "a1", "a1", "[a1]", "a1", "b2", "[-]", "[b2]", "[b2]", "-"]);
     }
 
     #[test]
@@ -121,6 +153,36 @@ mod tests {
             "ALTER TABLE orders ADD b int",
         ];
         assert_eq!(marked(&sent), ["[-]", "[1]", "1", "[-]", "[1]", "[2]", "2"]);
+    }
+
+    #[test]
+    fn a_transaction_of_nothing_else_is_the_tools_own_from_end_to_end() {
+        let sent = [
+            "BEGIN",
+            "UPDATE knex_migrations_lock SET is_locked = 1",
+            "COMMIT",
+            "BEGIN",
+            "SELECT 1",
+            "UPDATE orders SET a = 1",
+            "COMMIT",
+            "INSERT INTO knex_migrations (name) VALUES ('a.js')",
+            "BEGIN",
+            "COMMIT",
+        ];
+        assert_eq!(marked(&sent), ["[-]", "[-]", "[-]", "a.js", "[-]", "a.js", "a.js", "[a.js]", "[-]", "[-]"]);
+    }
+
+    #[test]
+    fn versions_that_share_a_transaction_are_told_apart() {
+        let sent = [
+            "BEGIN",
+            "ALTER TABLE orders ADD a int",
+            "INSERT INTO schema_migrations VALUES ('1')",
+            "ALTER TABLE orders ADD b int",
+            "INSERT INTO schema_migrations VALUES ('2')",
+            "COMMIT",
+        ];
+        assert_eq!(marked(&sent), ["1", "1", "[1]", "2", "[2]", "2"]);
     }
 
     #[test]
