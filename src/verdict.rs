@@ -56,7 +56,7 @@ use std::cmp::Reverse;
 
 pub(crate) use blocking::ends_transaction;
 pub use expectation::expectation;
-pub(crate) use failure::is_greeting;
+pub(crate) use failure::{is_culprit, is_greeting};
 use table_rewrite::only_truncates;
 pub(crate) use table_rewrite::{new_storage, rewritten};
 

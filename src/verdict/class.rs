@@ -107,7 +107,8 @@ fn work(run: &Run, migration: &Migration, statement: &Statement) -> Vec<String> 
 
 fn place(migration: &Migration, statement: &Statement) -> String {
     let line = statement.line.map(|line| format!(":{line}")).unwrap_or_default();
-    format!("{} ({}{line})", statement.command, migration.name)
+    let version = statement.version.as_ref().map(|version| format!("version {version}"));
+    format!("{} ({}{line})", statement.command, version.as_ref().unwrap_or(&migration.name))
 }
 
 fn rows(run: &Run, table: &str) -> String {

@@ -51,10 +51,11 @@ fn judge(run: &Run) -> Vec<Finding> {
         .filter_map(|failure| {
             let ((index, statement), error) = (failure.statement?, failure.error()?);
             let message = format!(
-                "{} failed after {} on the data: {}",
+                "{} failed after {} on the data: {}{}",
                 statement.command,
                 statement.duration_ms,
-                failure::told(error)
+                failure::told(error),
+                failure.said()
             );
             let finding = Finding::new(CODE, Severity::Error, message)
                 .in_migration(failure.migration, Some(index))
@@ -112,6 +113,11 @@ mod tests {
                 let rollback = statement(2, "ROLLBACK", 1);
                 let failed = migration("0002").statement(refused).statement(rollback).failed_with("exit status 1");
                 facts().migration(failed).run()
+            }),
+            ("the tool gave up its lock after that", || {
+                let refused = statement(1, "CREATE UNIQUE INDEX ON orders (n)", 80).fails("23505", "duplicate key");
+                let unlock = statement(2, "UPDATE knex_migrations_lock SET is_locked = 0", 1).own();
+                facts().migration(migration("0002").statement(refused).statement(unlock).failed_with("status 1")).run()
             }),
         ],
         silent: &[

@@ -16,6 +16,11 @@ pub(crate) fn is_greeting(statement: &Statement) -> bool {
     statement.sql == GREETING
 }
 
+/// Whether a statement is what made its migration fail.
+pub(crate) fn is_culprit(migration: &Migration, statement: &Statement) -> bool {
+    migration.status == MigrationStatus::Failed && culprit(migration).is_some_and(|(_, it)| std::ptr::eq(it, statement))
+}
+
 /// A migration that failed, and the statement that made it fail if one did.
 pub(super) struct Failure<'a> {
     pub(super) migration: &'a Migration,
@@ -33,11 +38,20 @@ pub(super) fn failures(run: &Run) -> impl Iterator<Item = Failure<'_>> {
 }
 
 /// The last statement that failed. Where the tool gave an error of its own, it must also be what the tool stumbled
-/// over: a failure that the tool got over (a savepoint, a statement tried for luck) is followed by others that worked.
+/// over: a failure that the tool got over (a savepoint, a statement tried for luck) is followed by others that worked. What the
+/// tool does for itself is neither: it gives up its lock after a failure, and looks for its tables before it has any.
 fn culprit(migration: &Migration) -> Option<(usize, &Statement)> {
-    let failing = |(_, statement): &(usize, &Statement)| fails(statement);
-    let (index, statement) = migration.statements.iter().enumerate().rev().find(failing)?;
-    let mut later = migration.statements.iter().skip(index + 1).filter(|s| s.connection == statement.connection);
+    // With a version it is what the tool says once it has migrated.
+    let own = |statement: &Statement| statement.bookkeeping && statement.version.is_none();
+    stumbled_over(migration, |statement| !own(statement)).or_else(|| stumbled_over(migration, |_| true))
+}
+
+/// The same among these statements.
+fn stumbled_over(migration: &Migration, counts: impl Fn(&Statement) -> bool) -> Option<(usize, &Statement)> {
+    let mut all = migration.statements.iter().enumerate().filter(|(_, statement)| counts(statement)).rev();
+    let (index, statement) = all.find(|(_, statement)| fails(statement))?;
+    let later = migration.statements.iter().skip(index + 1);
+    let mut later = later.filter(|later| later.connection == statement.connection && counts(later));
     let stumbled = migration.error.is_none() || later.all(|s| s.status != StatementStatus::Ok || ends_transaction(s));
     stumbled.then_some((index, statement))
 }
@@ -58,6 +72,14 @@ impl<'a> Failure<'a> {
     /// The server's error, if it gave one.
     pub(super) fn error(&self) -> Option<&'a SqlError> {
         self.statement.and_then(|(_, statement)| statement.error.as_ref())
+    }
+
+    /// What the tool said when it stumbled over a statement, to go behind what the server said.
+    pub(super) fn said(&self) -> String {
+        let Some(error) = self.migration.error.as_deref().filter(|_| self.error().is_some()) else {
+            return String::new();
+        };
+        error.strip_prefix("it ").map_or_else(|| format!("; {error}"), |rest| format!("; the tool {rest}"))
     }
 
     /// Whether the rows are to blame.

@@ -73,7 +73,7 @@ fn message(failure: &failure::Failure<'_>) -> String {
     let name = &failure.migration.name;
     match (failure.statement, failure.error(), &failure.migration.error) {
         (Some((_, statement)), Some(error), _) => {
-            format!("{} failed: {}", statement.command, failure::told(error))
+            format!("{} failed: {}{}", statement.command, failure::told(error), failure.said())
         }
         (Some((_, statement)), None, Some(error)) if statement.status == StatementStatus::Lost => {
             format!("{} failed after {}: {error}", statement.command, statement.duration_ms)

@@ -295,6 +295,12 @@ pub(crate) fn statement(line: u32, sql: &str, millis: u64) -> StatementFacts {
 pub(crate) struct StatementFacts(Statement);
 
 impl StatementFacts {
+    /// A migration tool sent it for itself.
+    pub(crate) fn own(mut self) -> Self {
+        self.0.bookkeeping = true;
+        self
+    }
+
     /// It locked this table, for so many milliseconds if that was observed.
     pub(crate) fn locks(mut self, table: &str, mode: LockMode, held: impl Into<Option<u64>>) -> Self {
         self.0.locks.get_or_insert_default().push(Lock {

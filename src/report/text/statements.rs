@@ -104,9 +104,9 @@ fn candidates(run: &Run) -> Vec<Row<'_>> {
         .collect()
 }
 
-/// Whether a tool's own statement is left out. One that failed is none of its own if the migration did.
+/// Whether a tool's own statement is left out.
 fn folded(migration: &Migration, statement: &Statement) -> bool {
-    let telling = failed(statement) && migration.status == MigrationStatus::Failed;
+    let telling = failed(statement) && verdict::is_culprit(migration, statement);
     statement.bookkeeping && !telling && statement.duration_ms.as_f64() <= OWN_MS
 }
 
