@@ -1,10 +1,12 @@
 //! Real migration tools through the tap, each none the wiser: it ends, says and leaves behind what it does without the tap,
 //! and its statements are on record with its own versions. `tests/run.sh --setup` installs the tools.
 
+mod heavy;
+
 use std::fs;
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::process::{Command, Stdio};
 use std::thread;
 
 use pretty_assertions::assert_eq;
@@ -158,13 +160,23 @@ const DBMATE: &[(&str, &str)] = &[
     ),
 ];
 
+/// What JDBC's driver does as well: BEGIN goes with the first statement in one message.
+const PIPELINE: &[(&str, &str)] = &[(
+    "pipeline.py",
+    "import psycopg\n\nwith psycopg.connect('') as connection:\n    with connection.pipeline() as pipeline:\n        \
+     connection.execute('ALTER TABLE orders ADD COLUMN status text')\n        pipeline.sync()\n        \
+     connection.execute(\"UPDATE orders SET status = 'new'\")\n\
+     with psycopg.connect('', autocommit=True) as connection:\n    \
+     connection.execute('CREATE INDEX CONCURRENTLY orders_status ON orders (status)')\n",
+)];
+
 const CHANGES: &[(&str, &str)] = &[("add.sql", ADD), ("fill.sql", FILL), ("index.sql", INDEX)];
 
 const fn case(tool: &'static str, script: &'static str, files: &'static [(&'static str, &'static str)]) -> Case {
     Case { tool, script, files, versions: None, whole: false }
 }
 
-const CASES: [Case; 10] = [
+const CASES: [Case; 11] = [
     Case {
         versions: Some(["a1", "b2"]),
         ..case("Alembic with psycopg2", "DRIVER=psycopg2 \"$VENV/alembic\" upgrade head", ALEMBIC)
@@ -194,6 +206,7 @@ const CASES: [Case; 10] = [
             DBMATE,
         )
     },
+    case("psycopg 3 in a pipeline", "\"$VENV/python\" pipeline.py", PIPELINE),
     // A client that prefers encryption is told that there is none here, and goes on without.
     case("psql -f", "PGSSLMODE=prefer psql -X -v ON_ERROR_STOP=1 -f add.sql -f fill.sql -f index.sql", CHANGES),
     case("psql -1", "psql -X -v ON_ERROR_STOP=1 -1 -f add.sql -f fill.sql && psql -X -f index.sql", CHANGES),
@@ -210,6 +223,12 @@ fn venv() -> PathBuf {
     venv.join("bin")
 }
 
+/// Whether a word has a time of day in it.
+fn is_time(word: &str) -> bool {
+    let digits = |part: &str| part.len() >= 2 && part.as_bytes()[..2].iter().all(u8::is_ascii_digit);
+    word.matches(':').count() >= 2 && word.split(':').skip(1).take(2).all(digits)
+}
+
 /// What a tool left behind and said, with its exit code.
 #[derive(Debug, PartialEq)]
 struct Left {
@@ -223,10 +242,10 @@ impl Left {
             |name: &str| fs::read_to_string(project.join(name)).unwrap_or_else(|error| panic!("{name}: {error}"));
         let timeless = |word: &str| {
             let bare = word.trim_matches(['(', ')']);
-            let is_time = bare.starts_with(|c: char| c.is_ascii_digit()) && bare.ends_with('s');
-            if is_time { "TIME".to_owned() } else { word.replace(database, "DATABASE") }
+            let is_duration = bare.starts_with(|c: char| c.is_ascii_digit()) && bare.ends_with('s');
+            if is_duration || is_time(bare) { "TIME".to_owned() } else { word.replace(database, "DATABASE") }
         };
-        let said = read("said.txt");
+        let said = read("said.txt").replace(&project.display().to_string(), "PROJECT");
         let said = said.lines().map(|line| line.split(' ').map(timeless).collect::<Vec<_>>().join(" "));
         // Newer ones of pg_dump guard their output with a word made up each time.
         let schema = read("schema.sql");
@@ -235,35 +254,40 @@ impl Left {
     }
 }
 
+/// A project in which `tool.sh` migrates: it is run after `setup`, what it says and how it ends is kept, and the schema is
+/// dumped past the tap from the socket in `$SOCKET`.
+fn project(setup: &str, script: &str) -> Sandbox {
+    let run = format!(
+        "{setup}; sh tool.sh >said.txt 2>&1; code=$?; cat said.txt; echo \"ended with $code\" >>said.txt\n\
+         SOCKET=${{SOCKET:-$(dirname \"$(find \"$TMPDIR\" -name '.s.PGSQL.5432' | tail -n 1)\")}}\n\
+         PGHOST=$SOCKET PGPORT=5432 pg_dump -s >schema.sql && exit $code\n"
+    );
+    Sandbox::migrated_by("sh run.sh").with("tool.sh", script).with("run.sh", &run)
+}
+
+/// Makes a database on the server at `socket` that looks like the scratch server's.
+fn template(socket: &Path, database: &str) {
+    let sql = format!("CREATE DATABASE {database} TEMPLATE rehearsal");
+    let mut psql = Command::new("psql");
+    psql.arg("-XqAth").arg(socket).args(["-U", "postgres", "-d", "postgres", "-c", &sql]);
+    assert!(psql.status().expect("psql is installed").success(), "{sql}");
+}
+
 impl Case {
-    /// Runs the tool, keeps what it says and how it ends, and dumps the schema past the tap from the socket in `$SOCKET`.
     fn sandbox(&self) -> Sandbox {
-        let run = "export VENV='{venv}'; sh tool.sh >said.txt 2>&1; code=$?; echo \"ended with $code\" >>said.txt\n\
-                   SOCKET=${SOCKET:-$(dirname \"$(find \"$TMPDIR\" -name '.s.PGSQL.5432')\")}\n\
-                   PGHOST=$SOCKET PGPORT=5432 pg_dump -s >schema.sql && exit $code\n"
-            .replace("{venv}", &venv().display().to_string());
-        let all = [("tool.sh", self.script), ("run.sh", run.as_str())];
-        let mut sandbox = Sandbox::migrated_by("sh run.sh");
-        for (path, text) in self.files.iter().chain(&all) {
-            sandbox = sandbox.with(path, text);
-        }
-        sandbox
+        let sandbox = project(&format!("export VENV='{}'", venv().display()), self.script);
+        self.files.iter().fold(sandbox, |sandbox, (path, text)| sandbox.with(path, text))
     }
 
     /// What the tool does in a database that looks like the scratch server's, on the server at `socket`.
     fn directly(&self, socket: &Path) -> Left {
         let sandbox = self.sandbox();
         let database = format!("direct {}", self.tool).to_lowercase().replace([' ', '-'], "_");
-        let psql = |sql: &str| {
-            let mut psql = Command::new("psql");
-            psql.arg("-XqAth").arg(socket).args(["-U", "postgres", "-d", "postgres", "-c", sql]);
-            assert!(psql.status().expect("psql is installed").success(), "{sql}");
-        };
-        psql(&format!("CREATE DATABASE {database} TEMPLATE rehearsal"));
+        template(socket, &database);
         let mut tool = Command::new("sh");
         tool.arg("run.sh").current_dir(sandbox.path("")).env("SOCKET", socket).env("PGHOST", socket);
         tool.envs([("PGPORT", "5432"), ("PGUSER", "postgres"), ("PGDATABASE", &database)]).process_group(0);
-        tool.status().expect("the shell is there");
+        tool.stdout(Stdio::null()).status().expect("the shell is there");
         Left::read(&sandbox.path(""), &database)
     }
 
@@ -293,6 +317,7 @@ impl Case {
             assert_eq!((&statement["status"], &statement["bookkeeping"]), (&"ok".into(), &Value::Null), "{tool}");
         }
         let exact = |lock: &Value| lock["relation"] == "public.orders" && lock["mode"] == "AccessExclusiveLock";
+        assert!(self.whole || add["sql"].as_str().is_some_and(|sql| sql.starts_with("ALTER TABLE")), "{tool}: {add:#}");
         // In autocommit it may be over before it is seen.
         if add["in_transaction"] == true {
             assert!(add["locks"].as_array().is_some_and(|locks| locks.iter().any(exact)), "{tool}: {add:#}");
