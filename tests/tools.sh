@@ -27,8 +27,12 @@ has() { command -v "$1" >/dev/null; }
 # logged NAME COMMAND...: runs it with its output in a log.
 logged() { "${@:2}" >"$logs/$1.log" 2>&1 </dev/null; }
 
-# The last thing that a log says.
-why() { grep -v '^[[:space:]]*$' "$logs/$1.log" | tail -n 1 | cut -c 1-200; }
+# What a log says is wrong: its first error, or else its last line.
+why() {
+    local said
+    said=$(sed 's/\x1b\[[0-9;]*m//g; /^[[:space:]]*$/d' "$logs/$1.log")
+    { grep -m 1 '^\[ERROR\]' <<<"$said" || tail -n 1 <<<"$said"; } | cut -c 1-240
+}
 
 # once STAMP NAME COMMAND...: runs it unless it was done before.
 once() {
