@@ -204,9 +204,11 @@ struct RunArguments {
     /// Stop a migration that takes longer than this (`90s`, `10m`), against what the scenario says
     #[arg(long, value_name = "DURATION", value_parser = timeout)]
     timeout: Option<Duration>,
-    /// With 2, migrate once more on a second server, with probes that feel how long readers and writers wait
-    #[arg(long, value_name = "1|2", default_value_t = 1, value_parser = clap::value_parser!(u8).range(1..=2))]
-    passes: u8,
+    /// With 2, migrate once more on a second server, with probes that feel how long readers and writers wait and messages of
+    /// several statements taken apart; without a number, where its data is cloned or made in a moment and there is something
+    /// to be felt
+    #[arg(long, value_name = "1|2", env = "REHEARSAL_PASSES", value_parser = clap::value_parser!(u8).range(1..=2))]
+    passes: Option<u8>,
     /// Leave the server running, and say how to reach it
     #[arg(long)]
     keep: bool,

@@ -7,6 +7,7 @@ mod baseline;
 mod disk;
 pub mod event;
 mod migrate;
+mod passes;
 mod ready;
 mod second_pass;
 mod trial;
@@ -29,6 +30,7 @@ use crate::server::{Server, ServerError};
 use crate::snapshot::SnapshotError;
 use crate::snapshot::store::{self, Entry, StoreError};
 use event::{Event, Events, Stage};
+pub use passes::Passes;
 use second_pass::Touched;
 pub use trial::Trial;
 
@@ -41,8 +43,8 @@ pub struct Options {
     pub rows_scale: Option<f64>,
     /// Leave the server running at the end.
     pub keep: bool,
-    /// Migrate once more, with probes.
-    pub second_pass: bool,
+    /// How often to migrate.
+    pub passes: Passes,
     /// Use prepared snapshots, and keep what takes long to make.
     pub cache: bool,
 }
@@ -190,17 +192,19 @@ pub async fn rehearse(
     let sets = query_sets(scenario)?;
     crate::snapshot::profile(scenario.engine, &scenario.snapshot)?;
     let server = Box::pin(ready::server(scenario, options, events, cancel)).await?;
+    let second_is_cheap = passes::is_cheap(&server, &ready::scaled(&scenario.snapshot, options.rows_scale));
     let result = while_running(&server, Box::pin(stages(scenario, events, &server, work, sets, cancel))).await;
     let result = explain_loss(result, &server).await;
+    let again = result.as_ref().is_ok_and(|(_, touched)| options.passes.again(second_is_cheap, touched));
     let (work, touched) = if options.keep && result.is_ok() {
         events.send(Event::Kept(keep(server)));
         result?
     } else {
         let stopped = stop(server, events).await;
         let ended = unless_failed(result, stopped, events);
-        ended.map_err(|error| if options.second_pass { incomplete(error) } else { error })?
+        ended.map_err(|error| if again { incomplete(error) } else { error })?
     };
-    if options.second_pass {
+    if again {
         second_pass::run(scenario, options, events, &work, &touched, cancel).await?;
     }
     Ok(())

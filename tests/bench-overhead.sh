@@ -175,7 +175,7 @@ TOML
 cd "$here/.."
 cargo build --release --locked --quiet
 # Which verdict it is does not matter here, but whether the command came to its end.
-"${CARGO_TARGET_DIR:-target}/release/rehearsal" --quiet run "$scratch/scenario.toml" --provider "$provider" \
+"${CARGO_TARGET_DIR:-target}/release/rehearsal" --quiet run "$scratch/scenario.toml" --provider "$provider" --passes 1 \
     --report "text=$scratch/report" >/dev/null || true
 [[ -s $scratch/out ]] || { cat "$scratch/report"; exit 1; }
 cat "$scratch/out"

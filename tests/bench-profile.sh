@@ -19,6 +19,7 @@ done
 ((${#engines[@]})) || engines=(postgres mysql)
 cargo build --release --quiet
 program=$PWD/target/release/rehearsal
+export REHEARSAL_PASSES=1
 work=$(mktemp -d /var/tmp/rehearsal-bench.XXXXXX)
 trap 'rm -rf "$work"' EXIT
 chmod 755 "$work"

@@ -18,6 +18,7 @@ kinds=("$@")
 ((${#kinds[@]})) || kinds=(postgres-local postgres-container mariadb-local mysql-container)
 cargo build --release --quiet
 program=$PWD/target/release/rehearsal
+export REHEARSAL_PASSES=1
 work=$(mktemp -d /var/tmp/rehearsal-bench.XXXXXX)
 chmod 755 "$work"
 export REHEARSAL_CACHE_DIR=$work/cache REHEARSAL_SNAPSHOT_LIMIT=100GB

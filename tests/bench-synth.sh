@@ -18,6 +18,7 @@ sizes=("$@")
 ((${#sizes[@]})) || sizes=(1000000 5000000)
 cargo build --release --quiet
 program=$PWD/target/release/rehearsal
+export REHEARSAL_PASSES=1
 work=$(mktemp -d /var/tmp/rehearsal-bench.XXXXXX)
 finish() {
     "$program" snapshot remove --all >/dev/null 2>&1 || true

@@ -12,7 +12,7 @@ use super::{ExitStatus, Printer, RunArguments};
 use crate::migration::history::baseline::BaselineError;
 use crate::query::QueryError;
 use crate::rehearse::event::Events;
-use crate::rehearse::{Options, RehearseError, rehearse};
+use crate::rehearse::{Options, Passes, RehearseError, rehearse};
 use crate::report::{self, Format, Request, Style};
 use crate::run::{Completion, Run, Status, builder::Builder};
 use crate::scenario::{Scenario, discover};
@@ -37,7 +37,11 @@ pub(super) async fn run(
         provider: arguments.provider,
         rows_scale: arguments.rows_scale,
         keep: arguments.keep,
-        second_pass: arguments.passes > 1,
+        passes: match arguments.passes {
+            None => Passes::IfCheap,
+            Some(1) => Passes::One,
+            Some(_) => Passes::Two,
+        },
         cache: !arguments.no_cache,
     };
     let mut worst = ExitStatus::Pass;

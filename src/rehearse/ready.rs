@@ -313,7 +313,7 @@ fn filling(progress: Progress<'_>) -> Event {
     }
 }
 
-fn scaled(wish: &SnapshotWish, scale: Option<f64>) -> SnapshotWish {
+pub(super) fn scaled(wish: &SnapshotWish, scale: Option<f64>) -> SnapshotWish {
     let mut wish = wish.clone();
     if let Some(scale) = scale {
         for table in &mut wish.tables {

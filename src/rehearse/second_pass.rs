@@ -2,7 +2,7 @@
 //! that the first pass saw them touch, and messages of several statements taken apart (PostgreSQL). It gives stalls, and what
 //! each statement of such a message did; all other durations and locks are the first pass's.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Instant;
 
 use tokio::sync::mpsc::unbounded_channel;
@@ -18,6 +18,7 @@ use crate::observe::probe::{Probes, Stall};
 use crate::run::{Migration, MigrationStatus};
 use crate::scenario::{Engine, Scenario};
 use crate::server::Server;
+use crate::sql::postgres::message;
 use crate::tap::{Messages, Tap};
 
 /// So many tables of one migration are probed, three connections each: the largest.
@@ -25,11 +26,17 @@ const MOST_TABLES: usize = 8;
 
 /// The tables that a migration touched and that were there before it, by name, with their rows where those are known.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub(super) struct Touched(BTreeMap<String, Option<u64>>);
+pub(super) struct Touched {
+    tables: BTreeMap<String, Option<u64>>,
+    /// Those that it made.
+    new: BTreeSet<String>,
+    /// Whether several statements were sent as one message that can be taken apart.
+    has_messages: bool,
+}
 
 impl Touched {
     /// What a migration touched, as its record says.
-    pub(super) fn by(migration: &Migration) -> Self {
+    pub(super) fn by(engine: Engine, migration: &Migration) -> Self {
         let mut tables = BTreeMap::new();
         for statement in &migration.statements {
             for lock in statement.locks.iter().flatten() {
@@ -43,12 +50,24 @@ impl Touched {
                 tables.insert(blocking.table.clone(), blocking.rows);
             }
         }
-        Self(tables)
+        // MySQL has an event for each statement of a message, so that none is left to be taken apart.
+        let has_messages =
+            engine == Engine::Postgres && migration.statements.iter().any(|unit| message::parts(&unit.sql).is_some());
+        let new = migration.blocking.iter().filter(|blocking| blocking.new);
+        Self { tables, new: new.map(|blocking| blocking.table.clone()).collect(), has_messages }
+    }
+
+    /// Whether a second pass could tell more of some of these: of tables where somebody may wait, which nobody does for those
+    /// that are new and those that have no row, or of what is in a message.
+    pub(super) fn leave_questions(all: &[Self]) -> bool {
+        let is_new = |table: &String| all.iter().any(|touched| touched.new.contains(table));
+        let is_waited_for = |(table, rows): (&String, &Option<u64>)| *rows != Some(0) && !is_new(table);
+        all.iter().any(|touched| touched.has_messages || touched.tables.iter().any(is_waited_for))
     }
 
     /// The names of those that are probed.
     fn largest(&self) -> Vec<String> {
-        let mut tables: Vec<(&String, &Option<u64>)> = self.0.iter().collect();
+        let mut tables: Vec<(&String, &Option<u64>)> = self.tables.iter().collect();
         tables.sort_by_key(|(_, rows)| std::cmp::Reverse(**rows));
         tables.into_iter().take(MOST_TABLES).map(|(table, _)| table.clone()).collect()
     }
@@ -63,9 +82,6 @@ pub(super) async fn run(
     touched: &[Touched],
     cancel: &CancellationToken,
 ) -> Result<(), RehearseError> {
-    if touched.is_empty() {
-        return Ok(());
-    }
     let began = Instant::now();
     events.send(Event::Begun(Stage::SecondPass));
     // Server, data and migrations are on record already.
@@ -112,7 +128,7 @@ async fn probed(
             return Ok(());
         }
         for Stall { table, rows, .. } in &mut stalls {
-            *rows = touched.0.get(table).copied().flatten();
+            *rows = touched.tables.get(table).copied().flatten();
         }
         // MySQL has an event for each statement of a message, so that none is left to be taken apart.
         if scenario.engine == Engine::Postgres {

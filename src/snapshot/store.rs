@@ -22,7 +22,7 @@ use crate::scenario::{Scenario, ServerWish, SnapshotWish};
 use crate::server::clone::{Means, is_reflinked};
 use crate::server::owner::{Owner, cache_folder, is_running, roots};
 use crate::server::{DataFolder, Inside};
-pub(crate) use digest::is_large;
+pub(crate) use digest::{is_copied_long, is_large};
 pub use limit::LIMIT_VARIABLE;
 use lock::Lock;
 use sums::Sums;
@@ -164,11 +164,11 @@ impl Store {
         if is_reflinked(&root) {
             return Self::at(root, false);
         }
-        let volume = if digest::estimate(wish) < LARGE {
-            volume::open_if_made()
-        } else {
+        let volume = if is_copied_long(wish) {
             let opened = volume::open();
             opened.inspect_err(|reason| tracing::debug!(%reason, "large data is copied for each rehearsal")).ok()
+        } else {
+            volume::open_if_made()
         };
         volume.map_or_else(|| Self::at(root, false), |volume| Self::at(volume, true))
     }

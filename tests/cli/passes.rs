@@ -1,6 +1,6 @@
-//! `--passes 2`: stalls are on record where they were asked for, and `null` where they were not.
+//! `--passes`: stalls are on record where they were asked for or cost little, and `null` where there was one pass.
 
-use crate::sandbox::Sandbox;
+use crate::sandbox::{Sandbox, ended};
 
 /// A migration that keeps every row of a table locked for a second, and the table open for everybody.
 const BACKFILL: &str = "UPDATE orders SET total = total + 1;\nSELECT pg_sleep(1);\n";
@@ -30,6 +30,35 @@ fn one_pass_feels_nothing_and_says_so() {
     let record = sandbox.record();
     assert!(record["overhead"].get("noise_floor_ms").is_none());
     assert!(record["migrations"][0]["blocking"][0]["reads"]["stalled_ms"].is_null());
+}
+
+/// Whether there was a second pass, which nobody asked for.
+fn is_probed(sandbox: &Sandbox, arguments: &[&str]) -> bool {
+    let arguments = [&["run", "scenario.toml", "--out", "out"], arguments].concat();
+    let ended = ended(sandbox.command(&arguments).env_remove("REHEARSAL_PASSES"));
+    let record = sandbox.record();
+    assert_eq!(record["completion"], "complete", "{}", ended.stderr);
+    record["overhead"].get("noise_floor_ms").is_some()
+}
+
+#[test]
+fn how_many_passes_there_are_depends_on_what_there_is_to_be_felt_and_what_it_costs() {
+    assert!(is_probed(&Sandbox::shop(), &[]), "a thousand rows are there in a moment, and somebody may wait for them");
+
+    let grown = "[[snapshot.table]]\nname = \"orders\"\nrows = 250_000\n\n[migrations]";
+    let large = Sandbox::shop().replacing("scenario.toml", "[migrations]", grown);
+    assert!(!is_probed(&large, &["--no-cache"]), "so many rows would be made twice");
+    assert!(is_probed(&large, &[]), "they are kept, and cloned");
+
+    let empty = |sandbox: Sandbox| {
+        let sandbox = sandbox.replacing("scenario.toml", "restore = \"staging.sql\"", "");
+        sandbox.replacing("scenario.toml", "old = \"queries/old.sql\"\nnew = \"queries/new.sql\"", "")
+    };
+    let created = "CREATE TABLE orders (id int)";
+    let sandbox = empty(Sandbox::shop()).with("migrations/000_orders.sql", created);
+    assert!(!is_probed(&sandbox, &[]), "nobody waits for an empty table");
+    let message = empty(Sandbox::migrated_by(&format!("psql -Xc \"{created}; CREATE INDEX ON orders (id)\"")));
+    assert!(is_probed(&message, &[]), "what each statement of a message does is told apart");
 }
 
 #[test]

@@ -106,6 +106,8 @@ impl Sandbox {
         let mut command = Command::new(env!("CARGO_BIN_EXE_rehearsal"));
         command.args(arguments).current_dir(self.root.path()).stdin(Stdio::null());
         command.env("REHEARSAL_CACHE_DIR", self.path("cache")).env("TMPDIR", self.path("tmp"));
+        // For most of what is tested a second would tell nothing more.
+        command.env("REHEARSAL_PASSES", "1");
         for name in ["CI", "NO_COLOR", "CLICOLOR_FORCE", "REHEARSAL_LOG", "REHEARSAL_POSTGRES_BIN"] {
             command.env_remove(name);
         }

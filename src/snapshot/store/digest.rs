@@ -89,6 +89,11 @@ pub(crate) fn is_large(wish: &SnapshotWish) -> bool {
     dumped(wish) >= DUMPS || grown(wish).saturating_add(profiled.rows) >= ROWS
 }
 
+/// Whether copying this data takes so long that nobody waits for it without being asked.
+pub(crate) fn is_copied_long(wish: &SnapshotWish) -> bool {
+    estimate(wish) >= LARGE
+}
+
 /// About how many bytes the data will have: dumps are text that indexes come to, or compressed; a row is small.
 pub(super) fn estimate(wish: &SnapshotWish) -> u64 {
     let known = profiled(wish).bytes;
