@@ -76,6 +76,11 @@ pub(super) struct Greeting {
 
 /// Takes out of a greeting what would hide statements.
 pub(super) fn curb(payload: &mut [u8]) -> Result<Greeting, RelayError> {
+    // The length of the nonce, which is 21, follows 20 bytes after the version. The parser takes 8 from it as a signed number.
+    let version = payload.iter().skip(1).position(|byte| *byte == 0).map_or(payload.len(), |length| 1 + length);
+    if payload.get(version + 21).is_some_and(|length| *length > 127) {
+        return Err(RelayError::NotMysql);
+    }
     let greeting = ParseBuf(payload).parse::<HandshakePacket<'_>>(()).map_err(|_| RelayError::NotMysql)?;
     let capabilities = greeting.capabilities().difference(HIDING);
     let told = Greeting {
@@ -155,5 +160,8 @@ mod tests {
         assert!(matches!(insists, Err(RelayError::Insists)));
         assert!(matches!(Agreed::answered(Agreed::NOTHING, b"GET / HTTP/1.1"), Err(RelayError::NotMysql)));
         assert!(matches!(curb(&mut b"\x0a9.7".to_vec()), Err(RelayError::NotMysql)));
+        let mut long_nonce = greeting(CapabilityFlags::all());
+        assert_eq!(std::mem::replace(&mut long_nonce[1 + 6 + 20], 0x80), 21);
+        assert!(matches!(curb(&mut long_nonce), Err(RelayError::NotMysql)));
     }
 }
