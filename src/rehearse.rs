@@ -6,6 +6,7 @@
 mod baseline;
 mod disk;
 pub mod event;
+mod memory;
 mod migrate;
 mod passes;
 mod ready;
@@ -26,7 +27,7 @@ use crate::observe::probe::ProbeError;
 use crate::query::{self, LoadError, QueryError, Sets};
 use crate::run::QuerySet;
 use crate::scenario::{ProviderWish, Scenario, Tool};
-use crate::server::{Server, ServerError};
+use crate::server::{Server, ServerError, tail};
 use crate::snapshot::SnapshotError;
 use crate::snapshot::store::{self, Entry, StoreError};
 use event::{Event, Events, Stage};
@@ -133,8 +134,10 @@ pub enum RehearseError {
     #[error("the tap could not listen on a port of this machine: {0}")]
     Tap(std::io::Error),
     /// The server went away while it was needed.
-    #[error("the scratch server is gone: it ended or was killed{log}")]
+    #[error("the scratch server is gone: {how}{log}")]
     ServerGone {
+        /// How, as far as that is known, and what to do.
+        how: String,
         /// The end of its log, set off.
         log: String,
     },
@@ -314,8 +317,11 @@ async fn explain_loss<T>(result: Result<T, RehearseError>, server: &Server) -> R
     match error {
         error if server.answers().await => Err(error),
         _ => {
-            let log = server.log_tail().await;
-            Err(disk::ended(server, &log).unwrap_or(RehearseError::ServerGone { log }))
+            let log = server.log().await;
+            Err(match disk::ended(server, &log) {
+                Some(full) => full,
+                None => RehearseError::ServerGone { how: memory::ended(server, &log).await, log: tail(&log) },
+            })
         }
     }
 }

@@ -14,6 +14,7 @@ mod error;
 mod external;
 pub(crate) mod libpq;
 pub mod local;
+mod log;
 mod mysql;
 pub(crate) mod owner;
 mod postgres;
@@ -36,6 +37,7 @@ pub use error::ServerError;
 use external::ExternalServer;
 pub use external::{ExternalError, Reached, reach};
 use local::LocalServer;
+pub(crate) use log::tail;
 pub(crate) use postgres::restore::{HearRestore, ProgramOutput, RestoreWord};
 use session::Session;
 
@@ -293,14 +295,25 @@ impl Server {
         }
     }
 
-    /// The end of the server's log, to tell why it is gone; empty when there is none.
-    pub async fn log_tail(&self) -> String {
+    /// The server's log, to tell why it is gone; empty when there is none.
+    pub(crate) async fn log(&self) -> String {
         match &self.provider {
-            Provider::Local(server) => server.log_tail(),
-            Provider::Container(server) => server.log_tail().await,
+            Provider::Local(server) => server.log(),
+            Provider::Container(server) => server.log().await,
             // Its log is its owner's.
             Provider::External(_) | Provider::Command(_) => String::new(),
         }
+    }
+
+    /// Whether it, or a process of it, was ended by SIGKILL. `log` is [`log`](Self::log).
+    pub(crate) async fn was_killed(&self, log: &str) -> bool {
+        let killed = match &self.provider {
+            Provider::Local(server) => server.was_killed().await,
+            Provider::Container(server) => server.was_killed().await,
+            Provider::External(_) | Provider::Command(_) => false,
+        };
+        // PostgreSQL's postmaster tells of its children (LogChildExit, postmaster.c).
+        killed || log.contains("was terminated by signal 9")
     }
 
     /// Whether its data can be had once it is stopped.
@@ -379,14 +392,4 @@ async fn wait_until_ready(access: &Access, mut gone: impl AsyncFnMut() -> Option
         }
         tokio::time::sleep(Duration::from_millis(15)).await;
     }
-}
-
-/// The last lines of a log that speak of errors, or else the last lines, set off for an error message.
-fn tail(log: &str) -> String {
-    let lines: Vec<&str> = log.lines().filter(|line| !line.trim().is_empty()).collect();
-    // As MySQL and MariaDB mark them; PostgreSQL says so little that its last lines have all of it.
-    let errors: Vec<&str> = lines.iter().copied().filter(|line| line.contains("[ERROR]")).collect();
-    let told = if errors.is_empty() { lines } else { errors };
-    let last = &told[told.len().saturating_sub(8)..];
-    last.iter().fold(String::new(), |text, line| text + "\n  | " + line)
 }

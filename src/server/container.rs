@@ -183,15 +183,27 @@ impl ContainerServer {
         self.folders.is_some()
     }
 
-    pub(super) async fn log_tail(&self) -> String {
+    async fn log_tail(&self) -> String {
+        tail(&self.log().await)
+    }
+
+    /// Whether the engine or the kernel ended it by SIGKILL: then its exit code is 128 and the number of the signal.
+    pub(super) async fn was_killed(&self) -> bool {
+        let Ok(docker) = engine().await else { return false };
+        let state = docker.inspect_container(self.container.id(), None).await.ok().and_then(|about| about.state);
+        state.is_some_and(|state| state.oom_killed == Some(true) || state.exit_code == Some(137))
+    }
+
+    /// The end of it: a statement that fails is in there as a whole.
+    pub(super) async fn log(&self) -> String {
         let Ok(docker) = engine().await else { return String::new() };
-        let options = LogsOptionsBuilder::default().stdout(true).stderr(true).tail("200").build();
+        let options = LogsOptionsBuilder::default().stdout(true).stderr(true).tail("2000").build();
         let lines: Vec<String> = docker
             .logs(self.container.id(), Some(options))
             .filter_map(|part| std::future::ready(part.ok().map(|part| part.to_string())))
             .collect()
             .await;
-        tail(&lines.concat())
+        lines.concat()
     }
 
     /// Waits until everything that was written in the container is on the disk.

@@ -6,6 +6,7 @@ mod folders;
 mod template;
 
 use std::fs;
+use std::os::unix::process::ExitStatusExt;
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
 use std::sync::{Mutex, PoisonError};
@@ -30,6 +31,8 @@ pub(super) use template::{MAKING, templates_folder};
 const STOP_LIMIT: Duration = Duration::from_secs(10);
 /// How long it may take to end properly, with everything written; the most was written before it was told to.
 const PROPER_STOP_LIMIT: Duration = Duration::from_secs(120);
+/// How long a server that answers no more is waited for to end.
+const ENDING_LIMIT: Duration = Duration::from_secs(1);
 /// How often it is looked whether the server still runs.
 const WATCH_INTERVAL: Duration = Duration::from_millis(100);
 
@@ -140,9 +143,26 @@ impl LocalServer {
         Endpoint::Unix { folder: self.folders.socket.clone(), port }
     }
 
-    pub(super) fn log_tail(&self) -> String {
+    pub(super) fn log(&self) -> String {
         let log = fs::read(self.folders.home.join("log")).unwrap_or_default();
-        tail(&String::from_utf8_lossy(&log))
+        String::from_utf8_lossy(&log).into_owned()
+    }
+
+    fn log_tail(&self) -> String {
+        tail(&self.log())
+    }
+
+    /// Whether it ended by SIGKILL. It answers no more, and may take a moment to end.
+    pub(super) async fn was_killed(&self) -> bool {
+        let began = Instant::now();
+        loop {
+            let status = self.process.lock().unwrap_or_else(PoisonError::into_inner).try_wait();
+            match status {
+                Ok(Some(status)) => return status.signal() == Some(Signal::SIGKILL as i32),
+                Ok(None) if began.elapsed() < ENDING_LIMIT => tokio::time::sleep(Duration::from_millis(5)).await,
+                _ => return false,
+            }
+        }
     }
 
     pub(super) async fn pg_restore(

@@ -14,8 +14,13 @@ pub(crate) fn containers_of(pid: i32) -> Vec<String> {
 
 /// Whether a statement sleeps on the server in a container.
 pub(crate) fn sleeps(container: &str) -> bool {
-    let asleep = "SELECT count(*) FROM pg_stat_activity WHERE wait_event = 'PgSleep'";
-    let psql = ["exec", container, "psql", "-XqAtU", "postgres", "-c", asleep];
+    runs(container, "wait_event = 'PgSleep'")
+}
+
+/// Whether a session of which `what` is so is on the server in a container.
+pub(crate) fn runs(container: &str, what: &str) -> bool {
+    let count = format!("SELECT count(*) FROM pg_stat_activity WHERE {what} AND pid <> pg_backend_pid()");
+    let psql = ["exec", container, "psql", "-XqAtU", "postgres", "-c", &count];
     let output = Command::new("docker").args(psql).output().expect("docker is installed");
     output.status.success() && output.stdout != b"0\n"
 }

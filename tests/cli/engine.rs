@@ -229,6 +229,33 @@ impl Daemon {
     }
 }
 
+#[test]
+#[ignore = "takes an engine of its own, root and a loop device: tests/faults.sh"]
+fn a_container_on_a_disk_that_is_full() {
+    let folder = tempfile::Builder::new().prefix("rehearsal-engine-").tempdir_in("/var/tmp").unwrap();
+    // Room for the image and a small server.
+    let disk = "truncate -s 1100M disk && mkfs.ext4 -qm0 disk && mkdir data && mount -o loop disk data";
+    let mounted = Command::new("sh").args(["-c", disk]).current_dir(folder.path()).output().unwrap();
+    assert!(mounted.status.success(), "{}", String::from_utf8_lossy(&mounted.stderr));
+    let daemon = Daemon::start(folder.path());
+    let fill = "CREATE TABLE filling AS SELECT i, repeat('x', 1000) FROM generate_series(1, 1000000) i;\n";
+    let staging = fill.to_owned() + "CREATE TABLE orders (id bigint PRIMARY KEY, total numeric NOT NULL);\n";
+    for (stage, sandbox) in [
+        ("restore", Sandbox::shop().with("staging.sql", &staging)),
+        ("migration", Sandbox::shop().with("migrations/002_fill.sql", fill)),
+    ] {
+        let sandbox = sandbox.in_container();
+        let mut command = sandbox.command(&["run", "scenario.toml", "--out", "out"]);
+        let told = ended(command.env("DOCKER_HOST", daemon.address())).expect(3);
+        assert_eq!(told.stderr.matches("error: ").count(), 1, "{stage}: {}", told.stderr);
+        let expected = "error: the disk of the scratch server is full: make room on the disk of the Docker engine";
+        assert!(told.error().starts_with(expected), "{stage}: {}", told.stderr);
+        assert_eq!(daemon.docker(&["ps", "-aq"]).as_deref(), Some(""), "{stage}");
+        assert_eq!(daemon.docker(&["volume", "ls", "-q"]).as_deref(), Some(""), "{stage}");
+        sandbox.assert_clean();
+    }
+}
+
 impl Drop for Daemon {
     fn drop(&mut self) {
         self.signal(Signal::SIGTERM);

@@ -46,7 +46,7 @@ pub(crate) fn stages() -> Vec<(&'static str, Sandbox)> {
 fn assert_lost(stage: &str, sandbox: &Sandbox, ended: &Ended) {
     assert_eq!(ended.code, Some(3), "{stage}\n{}\n{}", ended.stdout, ended.stderr);
     assert_eq!(ended.stderr.matches("error: ").count(), 1, "{stage}: {}", ended.stderr);
-    let expected = "error: the scratch server is gone: it ended or was killed";
+    let expected = "error: the scratch server is gone: it, or a process of it, was killed (signal 9)";
     assert!(ended.error().starts_with(expected), "{stage}: {}", ended.stderr);
     assert!(!ended.stdout.contains("error["), "{stage}: nothing is said of the migration\n{}", ended.stdout);
     let record = sandbox.record();

@@ -15,7 +15,11 @@ fn slow(place: Place) -> Sandbox {
 fn assert_lost(sandbox: &Sandbox, ended: Ended) {
     let ended = ended.expect(3);
     assert_eq!(ended.stderr.matches("error: ").count(), 1, "{}", ended.stderr);
-    assert!(ended.error().starts_with("error: the scratch server is gone: it ended or was killed"), "{}", ended.stderr);
+    assert!(
+        ended.error().starts_with("error: the scratch server is gone: it, or a process of it, was killed (signal 9)"),
+        "{}",
+        ended.stderr
+    );
     assert!(!ended.stdout.contains("error["), "no finding about the migration comes of it\n{}", ended.stdout);
     let record = sandbox.record();
     assert!(record["completion"]["failed"].as_str().is_some_and(|why| why.contains("gone")));
