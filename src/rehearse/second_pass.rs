@@ -37,15 +37,19 @@ pub(super) struct Touched {
 impl Touched {
     /// What a migration touched, as its record says.
     pub(super) fn by(engine: Engine, migration: &Migration) -> Self {
-        let mut tables = BTreeMap::new();
-        for statement in &migration.statements {
-            for lock in statement.locks.iter().flatten() {
-                tables.entry(lock.table.as_ref().unwrap_or(&lock.relation).clone()).or_insert(None);
+        let (mut tables, mut new) = (BTreeMap::new(), BTreeSet::new());
+        for lock in migration.statements.iter().filter_map(|statement| statement.locks.as_ref()).flatten() {
+            let table = lock.table.as_ref().unwrap_or(&lock.relation);
+            if !lock.blocks.is_empty() {
+                tables.entry(table.clone()).or_insert(None);
+            } else if lock.relation == *table {
+                new.insert(table.clone());
             }
         }
         for blocking in &migration.blocking {
             if blocking.new {
                 tables.remove(&blocking.table);
+                new.insert(blocking.table.clone());
             } else {
                 tables.insert(blocking.table.clone(), blocking.rows);
             }
@@ -53,16 +57,19 @@ impl Touched {
         // MySQL has an event for each statement of a message, so that none is left to be taken apart.
         let has_messages =
             engine == Engine::Postgres && migration.statements.iter().any(|unit| message::parts(&unit.sql).is_some());
-        let new = migration.blocking.iter().filter(|blocking| blocking.new);
-        Self { tables, new: new.map(|blocking| blocking.table.clone()).collect(), has_messages }
+        Self { tables, new, has_messages }
     }
 
     /// Whether a second pass could tell more of some of these: of tables where somebody may wait, which nobody does for those
     /// that are new and those that have no row, or of what is in a message.
     pub(super) fn leave_questions(all: &[Self]) -> bool {
-        let is_new = |table: &String| all.iter().any(|touched| touched.new.contains(table));
-        let is_waited_for = |(table, rows): (&String, &Option<u64>)| *rows != Some(0) && !is_new(table);
-        all.iter().any(|touched| touched.has_messages || touched.tables.iter().any(is_waited_for))
+        let mut new = BTreeSet::new();
+        all.iter().any(|touched| {
+            let is_waited_for = |(table, rows): (&String, &Option<u64>)| *rows != Some(0) && !new.contains(table);
+            let is_asked_for = touched.has_messages || touched.tables.iter().any(is_waited_for);
+            new.extend(touched.new.iter().cloned());
+            is_asked_for
+        })
     }
 
     /// The names of those that are probed.

@@ -56,6 +56,7 @@ fn how_many_passes_there_are_depends_on_what_there_is_to_be_felt_and_what_it_cos
     };
     let created = "CREATE TABLE orders (id int)";
     let sandbox = empty(Sandbox::shop()).with("migrations/000_orders.sql", created);
+    let sandbox = sandbox.with("migrations/002_more.sql", "CREATE TABLE more (id int);\n");
     assert!(!is_probed(&sandbox, &[]), "nobody waits for an empty table");
     let message = empty(Sandbox::migrated_by(&format!("psql -Xc \"{created}; CREATE INDEX ON orders (id)\"")));
     assert!(is_probed(&message, &[]), "what each statement of a message does is told apart");
