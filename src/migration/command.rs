@@ -250,6 +250,21 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn tools_that_read_other_variables_are_led_to_the_tap_as_well() {
+        let target = Target { login: Login::superuser(Engine::Postgres, Some("secret")), ..target(4327) };
+        let test = "for url in $FLYWAY_URL $LIQUIBASE_COMMAND_URL $SPRING_DATASOURCE_URL; do \
+                    test $url = 'jdbc:postgresql://127.0.0.1:4327/rehearsal?sslmode=disable' || exit 1; done; \
+                    test \"$FLYWAY_USER:$FLYWAY_PASSWORD:$LIQUIBASE_COMMAND_USERNAME\" = postgres:secret:postgres \
+                    && test \"$GOOSE_DRIVER:$GOOSE_DBSTRING\" = \"postgres:$DATABASE_URL\"";
+        run_here(test, &target, GRACE).await.result.expect("the variables are set");
+        let target = Target { engine: Engine::Mysql, ..target };
+        let test = "test $FLYWAY_URL = jdbc:mysql://127.0.0.1:4327/rehearsal \
+                    && test $GOOSE_DRIVER:$GOOSE_DBSTRING = 'mysql:postgres:secret@tcp(127.0.0.1:4327)/rehearsal'";
+        let home = BTreeMap::from([("HOME".to_owned(), "/nonexistent".to_owned())]);
+        run(test, Path::new("/"), &home, &target, GRACE).await.result.expect("the variables are set");
+    }
+
+    #[tokio::test]
     async fn the_program_is_led_to_mysql_and_to_no_other_server() {
         let target = Target {
             engine: Engine::Mariadb,

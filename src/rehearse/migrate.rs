@@ -27,6 +27,10 @@ const AFTER: &str = "after";
 const NO_ENCRYPTION: &str = "\nThe tool asked for TLS and left, since between it and the scratch server, on this machine, there \
     is none: set `sslmode=disable` or `prefer` for the rehearsal, as DATABASE_URL and PGSSLMODE of the command have it";
 
+/// What to say of a tool that went elsewhere, or nowhere.
+const NOTHING_SENT: &str = "the command sent nothing to the scratch server; unless it had nothing to do, it went to another one: \
+    DATABASE_URL and the PG* or MYSQL_* variables lead a tool here";
+
 /// How long after the tool was stopped the server may take to be done with it.
 const SETTLING: Duration = Duration::from_millis(50);
 
@@ -125,6 +129,9 @@ impl Applying<'_> {
             }
         };
         if matches!(self.work, Work::Command { .. }) {
+            if why.is_none() && result.is_ok() && migration.statements.is_empty() {
+                self.events.note(NOTHING_SENT);
+            }
             versions::mark(&mut migration.statements, self.target.engine);
         }
         if let (Some(_), Ok(()), Some(full)) = (&why, &result, disk::full(&migration.statements, self.server).await) {

@@ -54,6 +54,45 @@ pub(super) fn url(target: &Target) -> String {
     }
 }
 
+/// The same for what runs on Java. (MySQL's driver takes no MariaDB, and MariaDB's no `mysql`.)
+fn jdbc_url(target: &Target) -> String {
+    let place = format!("{}/{}", target.address, encoded(&target.database));
+    match target.engine {
+        Engine::Postgres => format!("jdbc:postgresql://{place}?sslmode=disable"),
+        Engine::Mysql => format!("jdbc:mysql://{place}"),
+        Engine::Mariadb => format!("jdbc:mariadb://{place}"),
+    }
+}
+
+/// What tools read that read none of the others, before their own files (Flyway, "Environment Variables"; Liquibase, "Liquibase
+/// Environment Variables"; goose, README; Spring Boot, "Externalized Configuration"): with these, a file that names production
+/// leads none of them there. `None` is a variable that the caller may have, and that goes.
+fn of_tools(target: &Target) -> [(&'static str, Option<String>); 11] {
+    let Target { engine, address, login, database } = target;
+    let (jdbc, user, password) = (Some(jdbc_url(target)), Some(login.user.clone()), login.password.clone());
+    let goose = match engine {
+        Engine::Postgres => ("postgres", url(target)),
+        // As Go's driver has it written.
+        Engine::Mysql | Engine::Mariadb => {
+            let password = password.as_deref().unwrap_or_default();
+            ("mysql", format!("{}:{password}@tcp({address})/{database}", login.user))
+        }
+    };
+    [
+        ("FLYWAY_URL", jdbc.clone()),
+        ("FLYWAY_USER", user.clone()),
+        ("FLYWAY_PASSWORD", password.clone()),
+        ("LIQUIBASE_COMMAND_URL", jdbc.clone()),
+        ("LIQUIBASE_COMMAND_USERNAME", user.clone()),
+        ("LIQUIBASE_COMMAND_PASSWORD", password.clone()),
+        ("SPRING_DATASOURCE_URL", jdbc),
+        ("SPRING_DATASOURCE_USERNAME", user),
+        ("SPRING_DATASOURCE_PASSWORD", password),
+        ("GOOSE_DRIVER", Some(goose.0.to_owned())),
+        ("GOOSE_DBSTRING", Some(goose.1)),
+    ]
+}
+
 /// A part of a URL: everything but RFC 3986's unreserved letters is encoded.
 pub(super) fn encoded(part: &str) -> String {
     const RESERVED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
@@ -72,6 +111,12 @@ pub(super) fn set<'a>(program: &'a mut Command, target: &Target) -> &'a mut Comm
             mysql(target)
         }
     };
+    for (name, value) in of_tools(target) {
+        match value {
+            Some(value) => program.env(name, value),
+            None => program.env_remove(name),
+        };
+    }
     program.envs(variables).env(URL, url(target))
 }
 

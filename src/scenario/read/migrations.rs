@@ -19,7 +19,7 @@ const LATER: [(&str, &str); 12] = [
     ("liquibase", "liquibase update"),
     ("rails", "bin/rails db:migrate"),
     ("golang-migrate", "migrate -path migrations -database $DATABASE_URL up"),
-    ("goose", "goose -dir migrations postgres $DATABASE_URL up"),
+    ("goose", "goose -dir migrations up"),
     ("dbmate", "dbmate up"),
     ("sqlx", "sqlx migrate run"),
     ("diesel", "diesel migration run"),
@@ -27,26 +27,35 @@ const LATER: [(&str, &str); 12] = [
     ("atlas", "atlas migrate apply --url $DATABASE_URL"),
 ];
 
-/// Where a server of MySQL is, as Go's driver has it written.
-const GO_ADDRESS: &str = "$MYSQL_USER:$MYSQL_PASSWORD@tcp($MYSQL_HOST:$MYSQL_PORT)/$MYSQL_DATABASE";
-
 /// What to write for a tool that has no table yet.
 fn instead(name: &str, command: &str, engine: Engine) -> String {
     let command = match (engine, name) {
+        // As Go's driver has it written.
         (Engine::Mysql | Engine::Mariadb, "golang-migrate") => {
-            format!("'migrate -path migrations -database \"mysql://{GO_ADDRESS}\" up'")
+            "'migrate -path migrations -database \"mysql://$GOOSE_DBSTRING\" up'".to_owned()
         }
-        (Engine::Mysql | Engine::Mariadb, "goose") => format!("'goose -dir migrations mysql \"{GO_ADDRESS}\" up'"),
         _ => format!("\"{command}\""),
     };
     format!("`[migrations.tool.command]` can run it today, with `command = {command}`")
 }
 
 /// Variables that lead to the measured server. Another value would lead past the measuring, or to a server that matters.
-const OURS_POSTGRES: &[&str] =
-    &["DATABASE_URL", "PGHOST", "PGHOSTADDR", "PGPORT", "PGDATABASE", "PGUSER", "PGPASSWORD", "PGSERVICE"];
-const OURS_MYSQL: &[&str] = &[
+const OURS_ALL: [&str; 12] = [
     "DATABASE_URL",
+    "FLYWAY_PASSWORD",
+    "FLYWAY_URL",
+    "FLYWAY_USER",
+    "GOOSE_DBSTRING",
+    "GOOSE_DRIVER",
+    "LIQUIBASE_COMMAND_PASSWORD",
+    "LIQUIBASE_COMMAND_URL",
+    "LIQUIBASE_COMMAND_USERNAME",
+    "SPRING_DATASOURCE_PASSWORD",
+    "SPRING_DATASOURCE_URL",
+    "SPRING_DATASOURCE_USERNAME",
+];
+const OURS_POSTGRES: &[&str] = &["PGHOST", "PGHOSTADDR", "PGPORT", "PGDATABASE", "PGUSER", "PGPASSWORD", "PGSERVICE"];
+const OURS_MYSQL: &[&str] = &[
     "MARIADB_DATABASE",
     "MARIADB_HOST",
     "MARIADB_PASSWORD",
@@ -170,7 +179,7 @@ fn variable(name: &str, value: &Value<'_>, engine: Engine) -> Option<(String, St
         None
     };
     let ours = if engine == Engine::Postgres { OURS_POSTGRES } else { OURS_MYSQL };
-    if ours.contains(&name) {
+    if ours.contains(&name) || OURS_ALL.contains(&name) {
         return refuse(format!("`{name}` cannot be set here"), "remove it: rehearsal sets it, to the scratch server");
     }
     if name.is_empty() || name.contains(['=', '\0']) {

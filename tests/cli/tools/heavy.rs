@@ -108,6 +108,9 @@ impl Heavy {
         tool.env("DATABASE_URL", format!("postgresql://postgres@127.0.0.1:{port}/{database}?sslmode=disable"));
         tool.envs([("PGHOST", "127.0.0.1"), ("PGUSER", "postgres"), ("PGSSLMODE", "disable")]);
         tool.envs([("PGPORT", &port), ("PGDATABASE", &database)]);
+        let url = format!("jdbc:postgresql://127.0.0.1:{port}/{database}?sslmode=disable");
+        tool.envs([("LIQUIBASE_COMMAND_URL", url.as_str()), ("LIQUIBASE_COMMAND_USERNAME", "postgres")]);
+        tool.envs([("FLYWAY_URL", url.as_str()), ("FLYWAY_USER", "postgres")]);
         tool.stdout(Stdio::null()).status().expect("the shell is there");
         Left::read(&sandbox.path(""), &database)
     }
