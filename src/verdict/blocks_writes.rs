@@ -25,8 +25,8 @@ How it is measured
   for which rehearsal held the server back. A lock that shuts readers out as well is told by
   blocks-reads alone (\"reads and writes\"); this finding stands beside it only if writers were
   shut out for more than their limit on top of that, by a lock that let readers pass. Waits for
-  single rows that another transaction changed are no table locks. They are felt only with
-  --passes 2, by probes that lock rows at five places of the primary key's range.
+  single rows that another transaction changed are no table locks. They are felt only in
+  the second pass, by probes that lock rows at five places of the primary key's range.
 
 Why it hurts in production
   Pages still load, and every order, login or payment hangs: health checks that only read stay
