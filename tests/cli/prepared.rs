@@ -190,6 +190,66 @@ fn two_runs_at_once_make_it_once() {
     sandbox.assert_clean();
 }
 
+/// With data that is kept without being asked for.
+fn large() -> Sandbox {
+    let table = "\n[[snapshot.table]]\nname = \"orders\"\nrows = 200_000\n\n[migrations]";
+    Sandbox::shop().replacing("scenario.toml", "\n[migrations]", table)
+}
+
+fn start_run(sandbox: &Sandbox, out: &str) -> Child {
+    let mut command = sandbox.command(&["run", "scenario.toml", "--out", out]);
+    command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("the binary is built")
+}
+
+/// What a rehearsal that came to its end has to say of its data: where it came from, and the notes.
+#[track_caller]
+fn snapshot_of(sandbox: &Sandbox, out: &str, run: Child) -> (String, String) {
+    let output = run.wait_with_output().expect("our child");
+    // A rewrite of the whole table or none: the verdict is not what this is about.
+    assert!(matches!(output.status.code(), Some(0 | 1)), "{}", String::from_utf8_lossy(&output.stderr));
+    let text = fs::read_to_string(sandbox.path(out).join("run.json")).expect("it was written");
+    let record: Value = serde_json::from_str(&text).expect("it is JSON");
+    assert_eq!(record["completion"], "complete");
+    assert_eq!(record["snapshot"]["tables"][0]["rows"], 200_000);
+    (record["snapshot"]["cache"].as_str().expect("it is known").to_owned(), record["notes"].to_string())
+}
+
+#[test]
+fn two_rehearsals_at_once_keep_their_data_once() {
+    let sandbox = large();
+    let runs = [("first", start_run(&sandbox, "first")), ("second", start_run(&sandbox, "second"))];
+    let mut caches = runs.map(|(out, run)| snapshot_of(&sandbox, out, run));
+    caches.sort();
+    assert_eq!([&caches[0].0, &caches[1].0], ["hit", "miss"]);
+    assert!(caches[0].1.contains("waited for another run that was making the same data"), "{}", caches[0].1);
+    assert_eq!(entries(&sandbox).len(), 1);
+    sandbox.assert_clean();
+}
+
+#[test]
+fn of_two_rehearsals_at_once_one_is_killed_and_the_other_makes_the_data() {
+    let sandbox = large();
+    // The one that is killed is in the middle of it; its server runs on, and so does its own half of the data.
+    let mut killed = start_run(&sandbox, "killed");
+    process::wait_for("it makes the data", || {
+        let making = entries(&sandbox).into_iter().any(|path| path.to_string_lossy().contains("/making-"));
+        (making && !sandbox.postmasters().is_empty()).then_some(())
+    });
+    let pid = i32::try_from(killed.id()).expect("process ids are small");
+    process::signal(pid, Signal::SIGSTOP);
+    let mut other = start_run(&sandbox, "other");
+    std::thread::sleep(Duration::from_millis(500));
+    assert!(other.try_wait().expect("our child").is_none(), "it waits");
+    process::signal(pid, Signal::SIGKILL);
+    killed.wait().expect("our child");
+    assert_eq!(snapshot_of(&sandbox, "other", other).0, "miss");
+    assert_eq!(snapshot_of(&sandbox, "next", start_run(&sandbox, "next")).0, "hit");
+    let whole = entries(&sandbox).into_iter().filter(|path| path.join("entry.json").exists()).count();
+    sandbox.run(&["sweep"]).expect(0);
+    assert_eq!((whole, entries(&sandbox).len()), (1, 1));
+    sandbox.assert_clean();
+}
+
 #[test]
 fn killed_at_any_moment_of_making_it_the_next_run_is_right() {
     let sandbox = Sandbox::shop();
