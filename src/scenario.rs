@@ -14,6 +14,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::run::{Class, Deploy, Millis, Status};
 
+pub(crate) mod codes;
 mod discover;
 mod document;
 pub mod duration;

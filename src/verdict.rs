@@ -192,6 +192,11 @@ mod tests {
     }
 
     #[test]
+    fn scenarios_know_the_codes() {
+        assert_eq!(rules().iter().map(|rule| rule.code).collect::<Vec<_>>(), crate::scenario::codes::CODES);
+    }
+
+    #[test]
     fn errors_come_first_and_then_the_order_of_the_migrations() {
         let slow = |id: &str| migration(id).took(700_000).statement(statement(1, "SELECT 1", 1));
         let small_rewrite =

@@ -134,6 +134,14 @@ fn an_empty_folder_of_migrations_is_told_before_a_server_is_started() {
 }
 
 #[test]
+fn two_migrations_of_one_version_are_told_before_a_server_is_started() {
+    let sandbox = Sandbox::shop().with("migrations/001_add_more.sql", "SELECT 1;\n");
+    assert_snapshot!(sandbox.run(OUT).expect(2).stderr, @"
+    error: migrations/001_add_more.sql and migrations/001_add_status.sql have the same version, 001; rename one of them
+    ");
+}
+
+#[test]
 fn a_wrong_file_of_queries_is_told_before_a_server_is_started() {
     let sandbox = Sandbox::shop().with("queries/old.sql", "SELECT 1;\n-- name: a\nSELECT $1;\n");
     assert_snapshot!(sandbox.run(OUT).expect(2).stderr, @"

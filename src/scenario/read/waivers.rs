@@ -1,7 +1,7 @@
 //! `[[waive]]`: findings that are known and agreed to, each with its reason and its end.
 
 use crate::scenario::Waiver;
-use crate::scenario::read::expect;
+use crate::scenario::codes::code;
 use crate::scenario::table::Table;
 use crate::scenario::value::Value;
 
@@ -12,7 +12,7 @@ pub(super) fn read(waive: &mut Table<'_>) -> Waiver {
     let reason = waive.require("reason", "reason = \"maintenance window agreed\"");
     let until = waive.require("until", "until = \"2027-01-31\"");
     Waiver {
-        finding: finding.and_then(|value| expect::code(&value)).unwrap_or_default(),
+        finding: finding.and_then(|value| code(&value)).unwrap_or_default(),
         table: waive.take("table").and_then(|value| said(&value)),
         reason: reason.and_then(|value| said(&value)).unwrap_or_default(),
         until: until.and_then(|value| date(&value)).unwrap_or_default(),
