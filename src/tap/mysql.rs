@@ -15,6 +15,7 @@ mod frame;
 #[cfg(test)]
 mod fuzz;
 mod greeting;
+mod parameters;
 #[cfg(test)]
 mod tests;
 
@@ -58,7 +59,7 @@ pub(super) enum RelayError {
 /// Who is told where units begin and end.
 trait Witness {
     fn connected(&mut self, connection_id: u32);
-    async fn begins(&mut self, sql: &str);
+    async fn begins(&mut self, sql: &str, version: Option<String>);
     fn begun(&mut self, began: Instant);
     async fn ended(&mut self, answer: Answer, ended: Instant);
     fn closed(&mut self, lost: bool);
@@ -69,8 +70,8 @@ impl Witness for Watch {
         Watch::connected(self, connection_id);
     }
 
-    async fn begins(&mut self, sql: &str) {
-        Watch::begins(self, sql).await;
+    async fn begins(&mut self, sql: &str, version: Option<String>) {
+        Watch::begins(self, sql, version).await;
     }
 
     fn begun(&mut self, began: Instant) {

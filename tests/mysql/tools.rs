@@ -1,4 +1,5 @@
-//! Real migration tools, unchanged and none the wiser: Alembic with three drivers, Django, and the clients `mysql` and
+//! Real migration tools, unchanged and none the wiser: Alembic with three drivers, Django, dbmate (which sends a file as one
+//! packet, and the version that it writes down as a parameter), and the clients `mysql` and
 //! `mariadb`, all of them in one rehearsal on each engine. The Python ones are of the environment that
 //! `tests/run.sh --setup` makes; the clients are of the server's image, as CI images have them.
 
@@ -80,6 +81,11 @@ class Migration(migrations.Migration):
     ]
 "#;
 
+const DBMATE: &str = "-- migrate:up\nALTER TABLE orders ADD COLUMN by_dbmate varchar(40);\n\
+                      UPDATE orders SET by_dbmate = 'one; or two';\n\
+                      CREATE PROCEDURE touch() BEGIN UPDATE orders SET total = total; SELECT 1; END;\n\
+                      -- migrate:down\nDROP TABLE orders;\n";
+
 const CLIENT: &str = "ALTER TABLE orders ADD COLUMN by_client int;\n\
                       UPDATE orders SET by_client = 3;\n\
                       SELECT count(*), sum(by_client) FROM orders;\n";
@@ -102,6 +108,8 @@ fn all_tools(image: &str) -> String {
         "exec >said.txt 2>&1\nexport PYTHONDONTWRITEBYTECODE=1\n\
          for DRIVER in {drivers}; do export DRIVER; {bin}/alembic upgrade head; echo ended with $?; done\n\
          {bin}/django-admin migrate --settings settings --pythonpath .; echo ended with $?\n\
+         {bin}/dbmate --url \"$DATABASE_URL\" --no-dump-schema --migrations-dir changes up >dbmate.txt; echo ended with $?\n\
+         sed 's/ in [0-9.]*[a-z]*$//' dbmate.txt\n\
          docker run --rm -i --network host -e MYSQL_PWD -e MYSQL_HOST -e MYSQL_TCP_PORT -e MYSQL_HOME \
          -v \"$MYSQL_HOME:$MYSQL_HOME:ro\" --entrypoint {client} {image} \"$MYSQL_DATABASE\" <client.sql; echo ended with $?\n",
         drivers = DRIVERS.join(" "),
@@ -125,6 +133,7 @@ fn project(engine: &str, server: &str, tools: &str) -> Sandbox {
         .with("shop/migrations/__init__.py", "")
         .with("shop/migrations/0001_initial.py", DJANGO)
         .with("client.sql", CLIENT)
+        .with("changes/20240101000000_status.sql", DBMATE)
         .with("own/my.cnf", "[client]\nuser=root\n")
         .with("tools.sh", tools);
     REVISIONS.iter().fold(sandbox, |sandbox, (path, text)| sandbox.with(path, text))
@@ -198,15 +207,21 @@ fn each_tool_is_measured_and_none_the_wiser(engine: &str, place: Place, version:
     assert_eq!(index["algorithm"], "inplace");
     assert_eq!(statement(&record, "INSERT INTO `django_migrations`")["rows"], 1);
     connections.insert(index["connection"].as_u64().unwrap());
+    let add = statement(&record, "ADD COLUMN by_dbmate");
+    assert_eq!((&add["algorithm"], &add["version"]), (&"instant".into(), &"20240101000000".into()));
+    assert_lock(add, "orders", "EXCLUSIVE");
+    assert_eq!(statement(&record, "UPDATE orders SET by_dbmate")["rows"], 8);
+    assert_eq!(statement(&record, "insert into `schema_migrations`")["bookkeeping"], true);
+    connections.insert(add["connection"].as_u64().unwrap());
     let add = statement(&record, "ADD COLUMN by_client");
     assert_eq!(add["algorithm"], "instant");
     assert_lock(add, "orders", "EXCLUSIVE");
     assert_eq!(statement(&record, "UPDATE orders SET by_client")["rows"], 8);
     connections.insert(add["connection"].as_u64().unwrap());
-    assert_eq!(connections.len(), DRIVERS.len() + 2);
+    assert_eq!(connections.len(), DRIVERS.len() + 3);
 
     let said = fs::read_to_string(sandbox.path("said.txt")).expect("written");
-    assert_eq!(said.matches("ended with 0").count(), DRIVERS.len() + 2, "{said}");
+    assert_eq!(said.matches("ended with 0").count(), DRIVERS.len() + 3, "{said}");
     assert_eq!(said, directly(&sandbox, place));
 }
 

@@ -70,6 +70,8 @@ pub struct Watch {
 /// What was read before a unit.
 #[derive(Debug, Default)]
 struct Pending {
+    /// The version of a migration tool that the unit writes down by parameters, which its text does not tell.
+    version: Option<String>,
     /// The session's current database, where it matters.
     database: Option<String>,
     /// Its statements, and the tables that they are about.
@@ -118,10 +120,11 @@ impl Watch {
     }
 
     /// A unit with this text is about to be forwarded; the client waits until this returns. What has to be read before a
-    /// statement (the definition of the table that it alters) is read here, outside the clock.
-    pub async fn begins(&mut self, sql: &str) {
+    /// statement (the definition of the table that it alters) is read here, outside the clock. `version` is what its parameters
+    /// write into the history of a migration tool.
+    pub async fn begins(&mut self, sql: &str, version: Option<String>) {
         let from = Instant::now();
-        self.pending = Pending { pieces: pieces(sql), ..Pending::default() };
+        self.pending = Pending { version, pieces: pieces(sql), ..Pending::default() };
         if let Err(error) = self.read_before().await {
             self.observer.record().trouble.get_or_insert(error.to_string());
         }
@@ -241,7 +244,7 @@ impl Watch {
             error,
             in_transaction: self.in_transaction,
             bookkeeping: false,
-            version: None,
+            version: running.pending.version.clone(),
             duration_ms: ended.saturating_duration_since(running.began).into(),
             rows: None,
             locks: None,

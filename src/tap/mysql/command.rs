@@ -11,6 +11,7 @@ use mysql_common::value::{BinValue, ValueDeserializer};
 use super::answer::Expect;
 use super::frame::Head;
 use super::greeting::Agreed;
+use super::parameters::{LONGEST_ENTRY, written_down};
 
 /// So much of a statement's text is read before it is forwarded, and told. What is longer is data, mostly.
 pub(super) const TEXT_LIMIT: usize = 1 << 20;
@@ -22,6 +23,8 @@ const LAST: u32 = u32::MAX;
 pub(super) struct Command {
     /// The text of what it executes; none where nothing is executed.
     pub(super) sql: Option<String>,
+    /// The version that a migration tool writes into its history by parameters of that.
+    pub(super) version: Option<String>,
     /// What the server will say.
     pub(super) expect: Expect,
 }
@@ -30,7 +33,8 @@ pub(super) struct Command {
 pub(super) fn needed(first: Option<u8>) -> usize {
     match first {
         Some(code::QUERY | code::STMT_PREPARE) => TEXT_LIMIT,
-        Some(code::STMT_EXECUTE | code::STMT_BULK_EXECUTE | code::STMT_CLOSE) => 5,
+        Some(code::STMT_EXECUTE) => LONGEST_ENTRY,
+        Some(code::STMT_BULK_EXECUTE | code::STMT_CLOSE) => 5,
         _ => 1,
     }
 }
@@ -49,12 +53,15 @@ impl Tracker {
         let (first, body) = head.bytes.split_first().map_or((None, &[][..]), |(first, body)| (Some(*first), body));
         let expect = match first {
             Some(code::QUERY) => {
-                return Command { sql: Some(shown(query(body, agreed), head)), expect: Expect::Result };
+                let sql = Some(shown(query(body, agreed), head));
+                return Command { sql, version: None, expect: Expect::Result };
             }
-            Some(code::STMT_EXECUTE | code::STMT_BULK_EXECUTE) => {
+            Some(code @ (code::STMT_EXECUTE | code::STMT_BULK_EXECUTE)) => {
                 let id = id(body);
                 let known = if id == LAST { Some(&self.last) } else { self.prepared.get(&id) };
-                return Command { sql: known.cloned(), expect: Expect::Result };
+                let single = known.filter(|_| code == code::STMT_EXECUTE).zip(body.get(4..));
+                let version = single.and_then(|(sql, bound)| written_down(sql, bound, agreed));
+                return Command { sql: known.cloned(), version, expect: Expect::Result };
             }
             Some(code::STMT_PREPARE) => {
                 self.last = shown(body, head);
@@ -78,7 +85,7 @@ impl Tracker {
             Some(code::BINLOG_DUMP | code::BINLOG_DUMP_GTID | code::TABLE_DUMP | code::CLONE) => Expect::Stream,
             _ => Expect::Single,
         };
-        Command { sql: None, expect }
+        Command { sql: None, version: None, expect }
     }
 
     /// The server gave the statement that was prepared this id.

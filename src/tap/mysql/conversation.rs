@@ -107,7 +107,7 @@ impl<W: Witness> Conversation<W> {
         self.reply.expect = command.expect;
         if let Some(sql) = command.sql {
             self.unit = true;
-            self.witness.begins(&sql).await;
+            self.witness.begins(&sql, command.version).await;
             self.witness.begun(Instant::now());
         }
         true

@@ -17,11 +17,13 @@ use crate::scenario::Engine;
 use crate::server::{Access, DATABASE, Endpoint, Login};
 
 /// Commands: queries, prepared statements, files, resets.
-const COMMANDS: [&[u8]; 14] = [
+const COMMANDS: [&[u8]; 16] = [
     b"\x03SELECT 1",
     b"\x03\0\x01SELECT 1",
     b"\x03LOAD DATA LOCAL INFILE 'f' INTO TABLE t",
     b"\x16SELECT ?",
+    b"\x16INSERT INTO schema_migrations VALUES (?)",
+    b"\x17\x05\0\0\0\0\x01\0\0\0\0\x01\xfe\0\x022a",
     b"\x17\x05\0\0\0\0\x01\0\0\0",
     b"\x17\xff\xff\xff\xff\0\x01\0\0\0",
     b"\xfa\x05\0\0\0\0\0",
@@ -57,7 +59,7 @@ struct Nobody;
 impl Witness for Nobody {
     fn connected(&mut self, _connection_id: u32) {}
 
-    async fn begins(&mut self, _sql: &str) {}
+    async fn begins(&mut self, _sql: &str, _version: Option<String>) {}
 
     fn begun(&mut self, _began: Instant) {}
 

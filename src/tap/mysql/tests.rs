@@ -46,7 +46,7 @@ impl Witness for Recorder {
         self.tell(Told::Connected(connection_id));
     }
 
-    async fn begins(&mut self, sql: &str) {
+    async fn begins(&mut self, sql: &str, _version: Option<String>) {
         self.tell(Told::Begins(sql.to_owned()));
     }
 

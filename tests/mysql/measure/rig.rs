@@ -56,7 +56,7 @@ impl Rig {
 
     /// Sends a unit.
     pub(crate) async fn run(&mut self, sql: &str) {
-        self.watch.begins(sql).await;
+        self.watch.begins(sql, None).await;
         let began = Instant::now();
         self.watch.begun(began);
         let outcomes = send(&mut self.conn, sql).await;

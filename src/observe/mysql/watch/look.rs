@@ -315,7 +315,7 @@ impl Watch {
                 error,
                 in_transaction,
                 bookkeeping: false,
-                version: None,
+                version: running.pending.version.clone(),
                 duration_ms: piece.ended.saturating_duration_since(piece.began).into(),
                 rows,
                 locks: is_known.then_some(locks),
