@@ -61,8 +61,9 @@ fn judge(run: &Run) -> Vec<Finding> {
 /// One for a statement, of the largest table that it read so.
 fn finding(run: &Run, migration: &Migration, index: usize) -> Option<Finding> {
     let statement = &migration.statements[index];
-    // Of several commands in one message, or a block that also changed rows, nobody knows which read what under which lock.
-    let one = !statement.command.contains("; ") && statement.rows.is_none();
+    // Of several commands in one message nobody knows which read what under which lock; of a block that also changed rows, its
+    // text tells whether anything else in it has to read all.
+    let one = !statement.command.contains("; ") && (statement.rows.is_none() || reads_all(&statement.sql));
     if statement.status != StatementStatus::Ok || !one || !class::changes_schema(statement) {
         return None;
     }
@@ -90,8 +91,12 @@ fn finding(run: &Run, migration: &Migration, index: usize) -> Option<Finding> {
         1 => " and 1 other table".to_owned(),
         others => format!(" and {others} other tables"),
     };
+    let changed = match statement.rows {
+        None => String::new(),
+        Some(rows) => format!("; for how much of it, since it changed {} too, is not known", Rows(rows)),
+    };
     let message = format!(
-        "{} read all of {}{of_rows}{others} in {} under its {}: {} of {} wait for as long as that takes",
+        "{} read all of {}{of_rows}{others} in {} under its {}: {} of {} wait for as long as that takes{changed}",
         statement.command,
         scan.relation,
         statement.duration_ms,
@@ -115,6 +120,25 @@ fn finding(run: &Run, migration: &Migration, index: usize) -> Option<Finding> {
     )
 }
 
+/// Whether the text of a block of code has a command that reads all of a table, other than to change rows: also one in a string
+/// that it executes.
+fn reads_all(sql: &str) -> bool {
+    const OF_RULES: [&str; 4] = ["ADD CONSTRAINT", "ADD CHECK", "FOREIGN KEY", "REFERENCES"];
+    const ALWAYS: [&str; 8] = [
+        "SET NOT NULL",
+        "CREATE INDEX",
+        "CREATE UNIQUE INDEX",
+        "PRIMARY KEY",
+        "ADD UNIQUE",
+        "VALIDATE CONSTRAINT",
+        "ATTACH PARTITION",
+        "ADD EXCLUDE",
+    ];
+    let text = sql.split_whitespace().collect::<Vec<_>>().join(" ").to_ascii_uppercase();
+    let has = |phrases: &[&str]| phrases.iter().any(|phrase| text.contains(phrase));
+    has(&ALWAYS) || has(&OF_RULES) && !text.contains("NOT VALID")
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -127,6 +151,7 @@ mod tests {
         shown: &[
             ("a CHECK was added", || with(check()).run()),
             ("an index was built", || with(index()).run()),
+            ("a block of code did so, and changed rows", || with(block("ALTER TABLE orders ADD CHECK (n > 0)")).run()),
             ("an earlier statement had taken the same lock", || {
                 let add = statement(1, "ALTER TABLE orders ADD n int", 1).locks("public.orders", AccessExclusive, 99);
                 let check = statement(2, "ALTER TABLE orders ADD CHECK (n > 0)", 80).scan("public.orders", 200_000);
@@ -152,6 +177,10 @@ mod tests {
                 facts().table("public.orders", 200_000).migration(slow).run()
             }),
             ("the scans were not observed", || with(check().with(|check| check.scans = None)).run()),
+            ("a block of code read the rows that it changed", || with(block("ALTER TABLE orders ADD k int")).run()),
+            ("a block of code added a rule for new rows", || {
+                with(block("ALTER TABLE orders ADD CONSTRAINT c CHECK (n > 0) NOT VALID")).run()
+            }),
             ("several commands came in one message", || {
                 with(check().with(|check| check.command = "UPDATE; ALTER TABLE".to_owned())).run()
             }),
@@ -165,6 +194,16 @@ mod tests {
     fn check() -> StatementFacts {
         let sql = "ALTER TABLE orders ADD CONSTRAINT c CHECK (n > 0)";
         statement(1, sql, 80).locks("public.orders", AccessExclusive, 81).scan("public.orders", 200_000)
+    }
+
+    /// A block of code that changes rows, and the schema.
+    fn block(command: &str) -> StatementFacts {
+        let sql = format!("DO $$BEGIN UPDATE orders SET n = 1; {command}; END$$");
+        let block = statement(1, &sql, 80).locks("public.orders", AccessExclusive, 81).scan("public.orders", 200_000);
+        block.with(|block| {
+            "DO".clone_into(&mut block.command);
+            block.rows = Some(200_000);
+        })
     }
 
     fn index() -> StatementFacts {
@@ -185,6 +224,9 @@ mod tests {
             "ALTER TABLE read all of public.orders (200,000 rows) in 80 ms under its AccessExclusiveLock: reads and \
              writes of it wait for as long as that takes"
         );
+        let changes = judge(&with(block("ALTER TABLE orders ALTER n SET NOT NULL")).run());
+        let unknown = "as long as that takes; for how much of it, since it changed 200,000 rows too, is not known";
+        assert!(changes[0].message.ends_with(unknown), "{}", changes[0].message);
         assert!(judge(&with(index()).run())[0].message.contains("ShareLock: writes of it wait"));
     }
 
