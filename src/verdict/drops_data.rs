@@ -2,10 +2,11 @@
 
 use std::collections::BTreeMap;
 
-use super::keywords::Keywords;
+use super::keywords::{Keywords, deleted_from};
+use super::limit::last_part;
 use super::mention::mentions;
 use super::{Rule, class, only_truncates, table};
-use crate::run::{Finding, Migration, MigrationStatus, Removed, Rows, Run, Severity};
+use crate::run::{Finding, Migration, MigrationStatus, Removed, Rows, Run, Severity, Statement, StatementStatus};
 use crate::scenario::Engine;
 
 const CODE: &str = "drops-data";
@@ -20,15 +21,17 @@ pub(super) const RULE: Rule = Rule {
 };
 
 const EXPLAIN: &str = "\
-A table that was dropped or truncated had rows before the migrations, or a column was dropped
-from one that had. It is a warning whatever the size: data that is gone is gone.
+A table that was dropped or truncated had rows before the migrations, a column was dropped from
+one that had, or a DELETE took rows. It is a warning whatever the size: data that is gone is gone.
 
 How it is measured
   PostgreSQL: tables by their OID and columns by their number, before and after the migration, so
   that what only got another name is not counted, nor what a pending migration had made itself.
   MySQL and MariaDB: by name, where no statement of the migration renames anything. Rows are those
-  of the snapshot. Whether a dropped column held anything but NULL is not looked at. Rows that a
-  DELETE took away are not counted.
+  of the snapshot. Whether a dropped column held anything but NULL is not looked at. Of a DELETE
+  they are those that the server says it took, of all that the migration has for one table; those
+  that went with them by ON DELETE CASCADE, and what a WITH or a block of code deletes, are not
+  counted.
 
 Why it hurts in production
   There is no way back but a restore of the whole database: rolling the application back does not
@@ -52,6 +55,7 @@ fn judge(run: &Run) -> Vec<Finding> {
         found.extend(of_statements.iter().map(|(index, gone)| dropped(run, migration, *index, gone)));
         if migration.status == MigrationStatus::Applied {
             found.extend(truncated(run, migration));
+            found.extend(deleted(run, migration));
         }
     }
     found
@@ -107,6 +111,58 @@ fn truncated<'a>(run: &'a Run, migration: &'a Migration) -> impl Iterator<Item =
     })
 }
 
+/// Of the tables that statements took rows from: the first statement, how many there were, and the rows.
+fn deleted(run: &Run, migration: &Migration) -> Vec<Finding> {
+    let mut of_tables: BTreeMap<&str, (usize, usize, u64)> = BTreeMap::new();
+    let mut named: Option<BTreeMap<String, Vec<&str>>> = None;
+    for (index, statement) in migration.statements.iter().enumerate() {
+        let Some((name, rows)) = taken(statement) else { continue };
+        let tables = named.get_or_insert_with(|| tables_by_name(run)).get(&last_part(name).to_lowercase());
+        // With its schema, or the first that is called so.
+        let exact = tables.into_iter().flatten().find(|table| **table == name);
+        let Some(table) = exact.or_else(|| tables?.first()) else { continue };
+        let (_, statements, all) = of_tables.entry(table).or_insert((index, 0, 0));
+        *statements += 1;
+        *all += rows;
+    }
+    let findings = of_tables.into_iter().map(|(table, (index, statements, rows))| {
+        let verb = if rows == 1 { "is" } else { "are" };
+        let by = match statements {
+            1 => "DELETE".to_owned(),
+            _ => format!("{statements} DELETEs"),
+        };
+        let message = format!("{} of {table}{} {verb} gone with {by}", Rows(rows), of_all(run, table));
+        finding(run, migration, Some(index), table, message, true).evidence("deleted_rows", rows)
+    });
+    findings.collect()
+}
+
+/// What a table had, where that is known.
+fn of_all(run: &Run, name: &str) -> String {
+    table::before(run, name).rows.map(|rows| format!(" (of {})", Rows(rows))).unwrap_or_default()
+}
+
+/// The table that a statement deleted rows of, as it is named there, and how many. A tool's own history is its own.
+fn taken(statement: &Statement) -> Option<(&str, u64)> {
+    let rows = statement.rows.filter(|rows| *rows > 0)?;
+    if statement.command != "DELETE" || statement.status != StatementStatus::Ok || statement.bookkeeping {
+        return None;
+    }
+    Some((deleted_from(&statement.sql)?, rows))
+}
+
+/// The tables in use, by their names without schema and capitals. One that was made by the migrations has no rows that anybody
+/// would miss.
+fn tables_by_name(run: &Run) -> BTreeMap<String, Vec<&str>> {
+    let mut named: BTreeMap<String, Vec<&str>> = BTreeMap::new();
+    for table in run.snapshot.iter().flat_map(|snapshot| &snapshot.tables) {
+        if table::before(run, &table.name).in_use() {
+            named.entry(last_part(&table.name).to_lowercase()).or_default().push(&table.name);
+        }
+    }
+    named
+}
+
 fn finding(
     run: &Run,
     migration: &Migration,
@@ -115,7 +171,7 @@ fn finding(
     message: String,
     whole: bool,
 ) -> Finding {
-    let kept = format!("{}_before_{}", super::limit::last_part(table), migration.id);
+    let kept = format!("{}_before_{}", last_part(table), migration.id);
     let quoted = |name: &str| match run.engine() {
         Engine::Postgres => format!("\"{}\"", name.replace('"', "\"\"")),
         Engine::Mysql | Engine::Mariadb => format!("`{}`", name.replace('`', "``")),
@@ -142,6 +198,7 @@ mod tests {
                 facts().table("public.orders", 3).migration(drop("DROP TABLE orders", None)).run()
             }),
             ("a table was emptied", || with(truncate()).run()),
+            ("rows were deleted", || with(delete("DELETE FROM orders WHERE id < 100", 99)).run()),
             ("MySQL dropped a column", || on_mysql("ALTER TABLE orders DROP COLUMN note")),
         ],
         silent: &[
@@ -153,6 +210,11 @@ mod tests {
                 facts().table("public.orders", 0).migration(drop("DROP TABLE orders", None)).run()
             }),
             ("the table was made by the migrations", || facts().migration(drop("DROP TABLE orders", None)).run()),
+            ("no row was deleted", || with(delete("DELETE FROM orders WHERE id < 0", 0)).run()),
+            ("rows of a new table were deleted", || with(delete("DELETE FROM copies", 9)).run()),
+            ("a tool deleted its own", || {
+                with(delete("DELETE FROM orders", 9).with(|migration| migration.statements[0].bookkeeping = true)).run()
+            }),
             ("MySQL may have renamed it", || on_mysql("ALTER TABLE orders RENAME COLUMN note TO comment")),
             ("the table that was emptied was empty", || facts().table("public.orders", 0).migration(truncate()).run()),
         ],
@@ -164,6 +226,11 @@ mod tests {
 
     fn truncate() -> MigrationFacts {
         migration("0002").statement(statement(4, "TRUNCATE orders", 1).rewrite("public.orders", 0))
+    }
+
+    fn delete(sql: &str, rows: u64) -> MigrationFacts {
+        let taken = statement(4, sql, 1).with(|statement| statement.rows = Some(rows));
+        migration("0002").statement(taken.with(|statement| "DELETE".clone_into(&mut statement.command)))
     }
 
     fn with(migration: MigrationFacts) -> Facts {
@@ -189,6 +256,15 @@ mod tests {
         assert!(finding.help.contains("CREATE TABLE orders_before_0002 AS SELECT * FROM public.orders"));
         let found = judge(&with(truncate()).run());
         assert_eq!(found[0].message, "public.orders (5,000,000 rows) is emptied by TRUNCATE TABLE");
+    }
+
+    #[test]
+    fn the_deletes_of_a_migration_are_one_fact_for_each_table() {
+        let more = statement(5, "DELETE FROM ONLY public.orders", 1).with(|statement| statement.rows = Some(1));
+        let found = judge(&with(delete("delete from orders", 1_200).statement(more)).run());
+        let [finding] = &found[..] else { panic!("one finding, not {found:?}") };
+        assert_eq!(finding.line, Some(4));
+        assert_eq!(finding.message, "1,201 rows of public.orders (of 5,000,000 rows) are gone with 2 DELETEs");
     }
 
     #[test]

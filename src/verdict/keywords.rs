@@ -62,7 +62,18 @@ pub(super) fn altered_table(sql: &str) -> Option<&str> {
     for words in [&["IF", "EXISTS"][..], &["ONLY"]] {
         rest = words.iter().try_fold(rest, |rest, word| after_word(rest, word)).unwrap_or(rest);
     }
-    let rest = trim(rest);
+    name(rest)
+}
+
+/// The table that a `DELETE` begins with, as it is written there.
+pub(super) fn deleted_from(sql: &str) -> Option<&str> {
+    let rest = after_word(after_word(sql, "DELETE")?, "FROM")?;
+    name(after_word(rest, "ONLY").unwrap_or(rest))
+}
+
+/// The name that a text begins with, as it is written there: with its schema and its quotes.
+fn name(text: &str) -> Option<&str> {
+    let rest = trim(text);
     let mut quoted = false;
     let is_quote = |letter: char| letter == '"' || letter == '`';
     let end = rest.find(|letter: char| {
