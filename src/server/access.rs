@@ -124,5 +124,10 @@ fn mysql(endpoint: &Endpoint, login: &Login, database: &str) -> mysql_async::Opt
 
 /// Where the unix socket of a MySQL or MariaDB server is that was started from local binaries.
 pub fn socket(folder: &std::path::Path, port: u16) -> std::path::PathBuf {
-    folder.join(format!("mysqld.{port}.sock"))
+    folder.join(socket_name(port))
+}
+
+/// Its name, by which the server has it in its data folder.
+pub(super) fn socket_name(port: u16) -> String {
+    format!("mysqld.{port}.sock")
 }

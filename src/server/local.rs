@@ -87,6 +87,9 @@ impl LocalServer {
             clone_folder(&template, &data)?;
             None
         };
+        if wish.engine != Engine::Postgres {
+            mysql::link_socket(&data, &folders.socket).map_err(ServerError::file(&folders.socket))?;
+        }
         let began = Instant::now();
         let log_path = folders.home.join("log");
         let log = fs::File::create(&log_path).map_err(ServerError::file(&log_path))?;

@@ -16,12 +16,20 @@ use crate::scenario::{Engine, ServerWish};
 /// The port that the server listens on in a container, and the number in the name of its unix socket.
 pub(super) const PORT: u16 = 3306;
 
+/// Makes the way to a server's unix socket, which is in its data folder, whose path may be too long for one.
+///
+/// The server itself knows the socket by its name alone: drivers that come from this machine ask it for the path (`@@socket`) and
+/// go on there if they can, past the tap (`prefer_socket` of Rust's `mysql` and `mysql_async`; seen of refinery 0.10).
+pub(super) fn link_socket(data: &Path, socket_folder: &Path) -> std::io::Result<()> {
+    std::os::unix::fs::symlink(data.join(access::socket_name(PORT)), access::socket(socket_folder, PORT))
+}
+
 /// The command line of a server that runs from local binaries: its own files only, and no option file of the machine.
 pub(super) fn arguments(data: &Path, socket_folder: &Path, wish: &ServerWish, only_filled: bool) -> Vec<OsString> {
     // `--no-defaults` counts only as the first (MySQL manual, 6.2.2.3 "Command-Line Options that Affect Option-File Handling").
     let mut all: Vec<OsString> = vec!["--no-defaults".into()];
     all.push(option("datadir", data));
-    all.push(option("socket", &access::socket(socket_folder, PORT)));
+    all.push(option("socket", Path::new(&access::socket_name(PORT))));
     all.push(option("pid-file", &socket_folder.join("mysqld.pid")));
     // On the disk of the data, as index builds that sort in files are measured.
     all.push(option("tmpdir", data.parent().unwrap_or(data)));

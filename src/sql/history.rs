@@ -44,9 +44,11 @@ const ASKING: [&str; 13] = [
     "unnest",
 ];
 /// Settings by which a driver or a tool says how it wants to be spoken to. Others may be meant for the migration.
-const MANNERS: [&str; 11] = [
+const MANNERS: [&str; 14] = [
     "application_name",
+    "autocommit",
     "bytea_output",
+    "characteristics",
     "client_encoding",
     "client_min_messages",
     "datestyle",
@@ -56,6 +58,7 @@ const MANNERS: [&str; 11] = [
     "standard_conforming_strings",
     "timezone",
     "time",
+    "transaction",
 ];
 
 impl Piece {
@@ -126,7 +129,9 @@ fn of_history(statement: &[Piece], parameters: &[Option<String>]) -> Option<Entr
     // goose begins its table with a version 0, which is none.
     let version = whole.then(|| values.join(table.between)).filter(|version| version != "0");
     let has = |name: &str| statement.iter().any(|piece| piece.is(name));
-    Some(Entry { version, ahead: table.ahead || has("dirty") })
+    // sqlx says in advance what has not succeeded yet, where no transaction holds a change of the schema.
+    let not_yet = || table.name == "_sqlx_migrations" && has("false");
+    Some(Entry { version, ahead: table.ahead || has("dirty") || not_yet() })
 }
 
 /// Where a statement names a tool's own table: the first that has versions, or else the first.
@@ -356,6 +361,7 @@ mod tests {
             ("BEGIN;\nSHOW search_path", true),
             ("SET client_min_messages TO warning;SET TIME ZONE INTERVAL '+00:00' HOUR TO MINUTE;", true),
             ("SET SESSION extra_float_digits = 3", true),
+            ("SET SESSION CHARACTERISTICS AS TRANSACTION READ WRITE", true),
             ("SET lock_timeout = '2s'", false),
             ("BEGIN", false),
             ("", false),

@@ -238,7 +238,9 @@ fn tools_that_migrate_mariadb_are_measured_and_none_the_wiser() {
 
 #[test]
 fn a_file_that_fails_in_the_client_is_told_with_the_statement_and_with_what_stayed() {
-    let tools = "mariadb \"$MYSQL_DATABASE\" <client.sql\n";
+    // Drivers of Rust ask the server for its socket, and go on there if they find it: past the tap.
+    let tools = "socket=$(mariadb --skip-column-names --execute 'SELECT @@socket')\n\
+                 test -n \"$socket\" && ! test -e \"$socket\" && mariadb \"$MYSQL_DATABASE\" <client.sql\n";
     let failing = "ALTER TABLE orders ADD COLUMN state int;\nUPDATE orders SET state = 1;\n\
                    ALTER TABLE orders ADD UNIQUE (state);\n";
     let sandbox = project("mariadb", "provider = \"local\"", tools).with("client.sql", failing);

@@ -186,6 +186,16 @@ mod tests {
     }
 
     #[test]
+    fn what_sqlx_writes_down_before_it_succeeds_comes_first() {
+        let sent = [
+            "INSERT INTO _sqlx_migrations (version, success) VALUES (1, FALSE)",
+            "ALTER TABLE orders ADD a int",
+            "UPDATE _sqlx_migrations SET success = TRUE WHERE version = 1",
+        ];
+        assert_eq!(marked(&sent), ["[1]", "1", "[-]"]);
+    }
+
+    #[test]
     fn a_command_without_a_history_has_no_versions() {
         assert_eq!(marked(&["ALTER TABLE orders ADD a int", "SELECT 1"]), ["-", "[-]"]);
     }
