@@ -94,6 +94,9 @@ impl Heavy {
         let setup = format!("export TOOLS='{}'", tools().display());
         let sandbox = project(&setup, "");
         fs::remove_dir_all(sandbox.path("migrations")).expect("the shop has some of its own");
+        // How long somebody waits depends on the machine.
+        let limits = "[limits]\nreads_blocked = \"1h\"\nwrites_blocked = \"1h\"\n\n[queries]";
+        let sandbox = sandbox.replacing("scenario.toml", "[queries]", limits);
         self.files(fails).iter().fold(sandbox, |sandbox, (path, text)| sandbox.with(path, text))
     }
 
