@@ -24,7 +24,7 @@ pub use migration::{
     MigrationStatus, Removed, Rerun, Rewrite, RewriteKind, RowVersions, Scan, SqlError, Statement, StatementStatus,
 };
 pub use millis::Millis;
-pub use quantity::{Bytes, Count, Rows};
+pub use quantity::{Bytes, Count, Rows, TableRows};
 pub use query::{Change, Column, QueryResult, QuerySet, QueryStatus, Session};
 pub use shape::{Constraint, Index, Shape, ShapeColumn};
 
@@ -163,6 +163,9 @@ pub struct TableFacts {
     /// Rows, as the planner's statistics have them right after `ANALYZE` (`pg_class.reltuples`), or counted (MySQL,
     /// MariaDB: the statistics of InnoDB are estimates); `null` if not known.
     pub rows: Option<u64>,
+    /// Whether the rows are an estimate: of a table of more pages than `ANALYZE` reads it counts those of a sample (PostgreSQL).
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub rows_estimated: bool,
     /// Bytes of the table with its indexes and TOAST (`pg_total_relation_size`), or of its tablespace's files.
     pub bytes: u64,
     /// Where its rows come from.
@@ -171,6 +174,13 @@ pub struct TableFacts {
     /// How close a table that was made after a profile comes to it; left out for others.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub likeness: Option<Likeness>,
+}
+
+impl TableFacts {
+    /// Its rows, as a sentence has them; `None` where they are not known.
+    pub fn rows_in_words(&self) -> Option<String> {
+        self.rows.map(|rows| TableRows { rows, estimated: self.rows_estimated }.to_string())
+    }
 }
 
 /// Where the rows of a table come from.

@@ -6,7 +6,7 @@ use indicatif::{ProgressBar, ProgressStyle};
 
 use super::printer::Printer;
 use crate::rehearse::event::{Event, Stage};
-use crate::run::{Bytes, Migration, MigrationStatus, Millis, Rows};
+use crate::run::{Bytes, Migration, MigrationStatus, Millis};
 
 /// Listens to events and shows them on standard error.
 pub(super) struct Progress<'a> {
@@ -73,8 +73,8 @@ impl<'a> Progress<'a> {
                 self.about = format!("{} {} ({}, {})", server.engine, server.version, server.provider, server.origin);
             }
             Event::Snapshot(snapshot) => {
-                let largest = snapshot.tables.first().and_then(|table| Some((&table.name, table.rows?)));
-                let largest = largest.map(|(name, rows)| format!(", {name} with {}", Rows(rows))).unwrap_or_default();
+                let largest = snapshot.tables.first().and_then(|table| Some((&table.name, table.rows_in_words()?)));
+                let largest = largest.map(|(name, rows)| format!(", {name} with {rows}")).unwrap_or_default();
                 let tables = match snapshot.tables.len() {
                     1 => "1 table".to_owned(),
                     count => format!("{count} tables"),

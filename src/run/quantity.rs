@@ -31,6 +31,26 @@ impl fmt::Display for Rows {
     }
 }
 
+/// The rows of a table; `about 5,010,000 rows` where they are estimated, in as many digits as an estimate has.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct TableRows {
+    /// How many.
+    pub rows: u64,
+    /// Whether they were not counted.
+    pub estimated: bool,
+}
+
+impl fmt::Display for TableRows {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if !self.estimated {
+            return Rows(self.rows).fmt(f);
+        }
+        let unit = 10_u64.pow(self.rows.checked_ilog10().unwrap_or(0).saturating_sub(2));
+        let rounded = (self.rows / unit).saturating_add(u64::from(self.rows % unit >= unit.div_ceil(2))) * unit;
+        f.pad(&format!("about {}", Rows(if unit == 1 { self.rows } else { rounded })))
+    }
+}
+
 /// A number of bytes in powers of 1024, with the units of PostgreSQL's `pg_size_pretty`: `512 bytes`, `8.0 kB`, `1.4 GB`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Bytes(pub u64);
@@ -62,6 +82,11 @@ mod tests {
         }
         assert_eq!(Rows(1).to_string(), "1 row");
         assert_eq!(Rows(1_200).to_string(), "1,200 rows");
+        for (rows, about) in [(0, "0 rows"), (77, "77 rows"), (999, "999 rows"), (5_012_345, "5,010,000 rows")] {
+            assert_eq!(TableRows { rows, estimated: true }.to_string(), format!("about {about}"));
+        }
+        assert_eq!(TableRows { rows: 9_996, estimated: true }.to_string(), "about 10,000 rows");
+        assert_eq!(TableRows { rows: 5_012_345, estimated: false }.to_string(), "5,012,345 rows");
     }
 
     #[test]

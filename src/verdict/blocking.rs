@@ -4,7 +4,7 @@ use std::cmp::Reverse;
 
 use super::advice::{self, Advice};
 use super::{limit, table, under_lock};
-use crate::run::{Blocking, Blocks, Finding, Lock, Migration, Millis, RewriteKind, Rows, Run, Severity, Statement};
+use crate::run::{Blocking, Blocks, Finding, Lock, Migration, Millis, RewriteKind, Run, Severity, Statement};
 
 /// A stretch of time for which one migration shut somebody out of a table, longer than the limit.
 pub(super) struct Window<'a> {
@@ -70,7 +70,7 @@ pub(super) fn finding(run: &Run, code: &str, whom: &str, who: Blocks, window: &W
     let statement = window.statement.and_then(|index| migration.statements.get(index));
     let locks = statement.into_iter().flat_map(|statement| locks_on(statement, &blocking.table));
     let lock = locks.filter(|lock| lock.blocks.contains(&who)).min_by_key(|lock| Reverse(lock.held_ms));
-    let rows = blocking.rows.map(|rows| format!(" ({})", Rows(rows))).unwrap_or_default();
+    let rows = table::of_rows(run, &blocking.table, blocking.rows);
     let by = match (statement, lock) {
         (Some(statement), Some(lock)) => format!(", by the {} of {}", lock.mode, statement.command),
         (Some(statement), None) => format!(", by {}", statement.command),

@@ -4,7 +4,7 @@ use super::keywords::Keywords;
 use super::mention::mentions;
 use super::under_lock::{self, Held};
 use super::{Rule, advice, limit, only_truncates, rewritten, table};
-use crate::run::{Blocks, Finding, Lock, Migration, Rows, Run, Severity};
+use crate::run::{Blocks, Finding, Lock, Migration, Run, Severity};
 use crate::scenario::Engine;
 
 const CODE: &str = "blocks-unnamed-table";
@@ -111,7 +111,7 @@ fn finding(run: &Run, migration: &Migration, index: usize, lock: &Lock) -> Findi
     let rows = table::before(run, table).rows;
     let limit = limit::of_table(run, table).rewrite_rows;
     let severity = if rows.is_none_or(|rows| rows >= limit) { Severity::Warning } else { Severity::Info };
-    let of_rows = rows.map(|rows| format!(" ({})", Rows(rows))).unwrap_or_default();
+    let of_rows = table::of_rows(run, table, rows);
     let held = lock.held_ms.map(|held| format!(" for {held}")).unwrap_or_default();
     let whom = Held { lock, since: index }.whom();
     let scan = statement.scans.iter().flatten().find(|scan| scan.scans > 0 && scan.relation == *table);

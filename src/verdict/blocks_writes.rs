@@ -1,7 +1,7 @@
 //! `blocks-writes`: writers of a table in use were shut out for longer than the limit while readers were not.
 
 use super::{Rule, advice, blocking, limit, table};
-use crate::run::{Blocking, Blocks, Finding, Migration, Rows, Run, Severity};
+use crate::run::{Blocking, Blocks, Finding, Migration, Run, Severity};
 
 const CODE: &str = "blocks-writes";
 
@@ -73,7 +73,7 @@ fn rows_locked(run: &Run, migration: &Migration, seen: &Blocking) -> Option<Find
     });
     let statement = changed.max_by_key(|(_, statement)| statement.rows);
     let known = table::before(run, &seen.table).rows;
-    let rows = known.map(|rows| format!(" ({})", Rows(rows))).unwrap_or_default();
+    let rows = table::of_rows(run, &seen.table, known);
     let by = statement.map(|(_, statement)| format!(" by {}", statement.command)).unwrap_or_default();
     let message = format!(
         "A writer of rows of {}{rows} waited {felt} (limit {limit}): rows that were changed{by} stay locked until the \

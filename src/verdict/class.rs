@@ -112,7 +112,7 @@ fn place(migration: &Migration, statement: &Statement) -> String {
 }
 
 fn rows(run: &Run, table: &str) -> String {
-    table::before(run, table).rows.map(|rows| format!(" ({})", Rows(rows))).unwrap_or_default()
+    table::of_rows(run, table, table::before(run, table).rows)
 }
 
 /// Whether any part of a message is something else than reading and changing rows.

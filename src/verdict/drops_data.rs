@@ -80,7 +80,7 @@ fn dropped_by(migration: &Migration, gone: &Removed) -> Option<usize> {
 }
 
 fn rows(run: &Run, name: &str) -> String {
-    table::before(run, name).rows.map(|rows| format!(" ({})", Rows(rows))).unwrap_or_default()
+    table::of_rows(run, name, table::before(run, name).rows)
 }
 
 fn dropped(run: &Run, migration: &Migration, index: Option<usize>, gone: &[&Removed]) -> Finding {
@@ -139,7 +139,7 @@ fn deleted(run: &Run, migration: &Migration) -> Vec<Finding> {
 
 /// What a table had, where that is known.
 fn of_all(run: &Run, name: &str) -> String {
-    table::before(run, name).rows.map(|rows| format!(" (of {})", Rows(rows))).unwrap_or_default()
+    rows(run, name).replacen('(', "(of ", 1)
 }
 
 /// The table that a statement deleted rows of, as it is named there, and how many. A tool's own history is its own.

@@ -85,7 +85,7 @@ fn finding(run: &Run, migration: &Migration, index: usize) -> Option<Finding> {
     if all.is_some_and(|all| all < limit) || written || told {
         return None;
     }
-    let of_rows = rows.map(|rows| format!(" ({})", Rows(rows))).unwrap_or_default();
+    let of_rows = table::of_rows(run, &scan.relation, *rows);
     let others = match read.len() - 1 {
         0 => String::new(),
         1 => " and 1 other table".to_owned(),

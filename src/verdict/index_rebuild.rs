@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use super::keywords::Keywords;
 use super::{Rule, advice, limit, rewritten, table};
-use crate::run::{Bytes, Finding, Migration, Rewrite, RewriteKind, Rows, Run, Severity, Statement};
+use crate::run::{Bytes, Finding, Migration, Rewrite, RewriteKind, Run, Severity, Statement};
 
 const CODE: &str = "index-rebuild";
 
@@ -82,7 +82,7 @@ fn finding(run: &Run, migration: &Migration, index: usize, table: &str, indexes:
     let names: Vec<&str> = indexes.iter().map(|index| index.relation.as_str()).collect();
     let bytes: Option<u64> = indexes.iter().map(|index| index.bytes).sum();
     let size = bytes.map(|bytes| format!(", {} of new storage", Bytes(bytes))).unwrap_or_default();
-    let of_rows = rows.map(|rows| format!(" ({})", Rows(rows))).unwrap_or_default();
+    let of_rows = table::of_rows(run, table, rows);
     let message = format!(
         "{} built {} anew from all of {table}{of_rows} in {}{size}; the table itself stayed as it was",
         statement.command,

@@ -99,7 +99,7 @@ fn finding(run: &Run, migration: &Migration, work: &Work<'_>) -> Finding {
     let (lock, since) = (work.lock.lock, work.lock.since);
     let (first, later) = (&migration.statements[since], &migration.statements[work.index]);
     let rows = table::before(run, &lock.relation).rows;
-    let of_rows = rows.map(|rows| format!(" ({})", Rows(rows))).unwrap_or_default();
+    let of_rows = table::of_rows(run, &lock.relation, rows);
     let line = later.line.map(|line| format!(" on line {line}")).unwrap_or_default();
     let (did, many) = (work.did, Rows(work.rows));
     let message = format!(

@@ -4,7 +4,7 @@ use std::cmp::Reverse;
 use std::time::Duration;
 
 use super::{Rule, advice, limit, table};
-use crate::run::{Blocks, Finding, Lock, Migration, Millis, Rows, Run, Severity, Statement};
+use crate::run::{Blocks, Finding, Lock, Migration, Millis, Run, Severity, Statement};
 
 const CODE: &str = "metadata-lock-unbounded";
 
@@ -80,7 +80,7 @@ fn finding(run: &Run, worst: &Waiting<'_>, all: usize) -> Finding {
     let limit = limit::of_table(run, table).rewrite_rows;
     let severity = if rows.is_none_or(|rows| rows >= limit) { Severity::Warning } else { Severity::Info };
     let command = &migration.statements[*index].command;
-    let of_rows = rows.map(|rows| format!(" ({})", Rows(rows))).unwrap_or_default();
+    let of_rows = table::of_rows(run, table, *rows);
     let others = match all - 1 {
         0 => String::new(),
         1 => "; so would 1 other statement".to_owned(),

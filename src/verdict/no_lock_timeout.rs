@@ -1,7 +1,7 @@
 //! `no-lock-timeout`: a strong lock on a table in use was asked for without a bound on the wait for it (PostgreSQL).
 
 use super::{Rule, advice, limit, table};
-use crate::run::{Blocks, Finding, Lock, Migration, Rows, Run, Severity, Statement};
+use crate::run::{Blocks, Finding, Lock, Migration, Run, Severity, Statement};
 
 const CODE: &str = "no-lock-timeout";
 
@@ -83,7 +83,7 @@ fn finding(run: &Run, worst: &Waiting<'_>, all: usize) -> Finding {
     let Waiting { migration, index, lock, rows } = worst;
     let statement = &migration.statements[*index];
     let table = &lock.relation;
-    let of_rows = rows.map(|rows| format!(" ({})", Rows(rows))).unwrap_or_default();
+    let of_rows = table::of_rows(run, table, *rows);
     let others = match all - 1 {
         0 => String::new(),
         1 => "; so would 1 other statement".to_owned(),

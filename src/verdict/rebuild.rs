@@ -1,7 +1,7 @@
 //! `rebuild`: MySQL or MariaDB wrote a table in use anew, in place. What it shares with `copy-algorithm` is here too.
 
 use super::{Rule, advice, limit, new_storage, rewritten, table};
-use crate::run::{Algorithm, Bytes, Finding, Migration, Rewrite, Rows, Run, Severity, Statement};
+use crate::run::{Algorithm, Bytes, Finding, Migration, Rewrite, Run, Severity, Statement};
 
 const CODE: &str = "rebuild";
 
@@ -83,7 +83,7 @@ fn finding(run: &Run, code: &str, way: &Way, migration: &Migration, index: usize
         Severity::Error => Severity::Warning,
         Severity::Warning | Severity::Info => Severity::Info,
     };
-    let of_rows = rows.map(|rows| format!(" ({})", Rows(rows))).unwrap_or_default();
+    let of_rows = table::of_rows(run, table, rows);
     let bytes = new_storage(statement, table);
     let size = bytes.map(|bytes| format!(", {} of new storage", Bytes(bytes))).unwrap_or_default();
     let (command, verb, took) = (&statement.command, way.verb, statement.duration_ms);

@@ -2,7 +2,7 @@
 
 use super::mention::mentions;
 use super::{Rule, advice, limit, table};
-use crate::run::{Count, Finding, Migration, Rows, Run, Scan, Severity, Statement};
+use crate::run::{Count, Finding, Migration, Run, Scan, Severity, Statement};
 use crate::scenario::Engine;
 
 const CODE: &str = "slow-foreign-key-check";
@@ -84,7 +84,7 @@ fn finding(run: &Run, migration: &Migration, index: usize, scan: &Scan, read: u6
     let statement = &migration.statements[index];
     let child = &scan.relation;
     let rows = table::before(run, child).rows;
-    let of_rows = rows.map(|rows| format!(" ({})", Rows(rows))).unwrap_or_default();
+    let of_rows = table::of_rows(run, child, rows);
     let message = format!(
         "{} read all of {child}{of_rows} {} times in {}, to see whether a row there still points to one that changed",
         statement.command,

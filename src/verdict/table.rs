@@ -1,6 +1,6 @@
 //! What a table was before the migrations: only one that existed and held rows can make anybody wait.
 
-use crate::run::Run;
+use crate::run::{Run, TableRows};
 
 /// A table as it was before the first pending migration.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -25,4 +25,11 @@ pub(crate) fn before(run: &Run, relation: &str) -> Before {
     let listed = run.snapshot.as_ref().and_then(|snapshot| snapshot.tables.iter().find(|table| table.name == relation));
     let existed = blocking.map_or(listed.is_some() || run.snapshot.is_none(), |seen| !seen.new);
     Before { existed, rows: blocking.and_then(|seen| seen.rows).or(listed.and_then(|table| table.rows)) }
+}
+
+/// The rows of a relation as a sentence has them behind its name; nothing where they are not known.
+pub(crate) fn of_rows(run: &Run, relation: &str, rows: Option<u64>) -> String {
+    let listed = run.snapshot.as_ref().and_then(|snapshot| snapshot.tables.iter().find(|table| table.name == relation));
+    let estimated = listed.is_some_and(|table| table.rows_estimated);
+    rows.map(|rows| format!(" ({})", TableRows { rows, estimated })).unwrap_or_default()
 }

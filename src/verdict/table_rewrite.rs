@@ -1,7 +1,7 @@
 //! `table-rewrite`: a table in use was given new storage, row by row.
 
 use super::{Rule, advice, limit, table};
-use crate::run::{Algorithm, Bytes, Finding, Migration, Rewrite, RewriteKind, Rows, Run, Severity, Statement};
+use crate::run::{Algorithm, Bytes, Finding, Migration, Rewrite, RewriteKind, Run, Severity, Statement};
 
 const CODE: &str = "table-rewrite";
 
@@ -78,7 +78,7 @@ fn finding(run: &Run, migration: &Migration, index: usize, rewrite: &Rewrite) ->
     let rows = table::before(run, table).rows;
     let limit = limit::of_table(run, table).rewrite_rows;
     let severity = if rows.is_some_and(|rows| rows < limit) { Severity::Warning } else { Severity::Error };
-    let of_rows = rows.map(|rows| format!(" ({})", Rows(rows))).unwrap_or_default();
+    let of_rows = table::of_rows(run, table, rows);
     let (parts, bytes) = (parts(statement, table), new_storage(statement, table));
     let size = bytes.map(|bytes| format!(", {} of new storage", Bytes(bytes))).unwrap_or_default();
     let message =

@@ -86,8 +86,14 @@ pub(crate) struct Facts(Run);
 impl Facts {
     /// The snapshot has this table.
     pub(crate) fn table(mut self, name: &str, rows: u64) -> Self {
-        let table =
-            TableFacts { name: name.to_owned(), rows: Some(rows), bytes: rows * 100, source: None, likeness: None };
+        let table = TableFacts {
+            name: name.to_owned(),
+            rows: Some(rows),
+            rows_estimated: false,
+            bytes: rows * 100,
+            source: None,
+            likeness: None,
+        };
         self.0.snapshot.as_mut().expect("there from the start").tables.push(table);
         self
     }

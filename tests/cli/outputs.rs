@@ -92,3 +92,21 @@ fn a_reader_that_goes_away_is_no_failure() {
     let ended = ended(&mut shell).expect(0);
     assert_eq!(ended.stderr, "");
 }
+
+#[test]
+fn rows_that_the_server_estimates_do_not_look_counted() {
+    // Of a table of more than 300 pages a sample is read, with such a target.
+    let settings = "\"local\"\nsettings = { default_statistics_target = 1 }";
+    let sandbox = Sandbox::shop()
+        .replacing("scenario.toml", "\"local\"", settings)
+        .replacing("staging.sql", "1000", "100000")
+        .with("migrations/002_drop.sql", "ALTER TABLE orders DROP COLUMN total;\n");
+    let shown = sandbox.rehearse().expect(1).stdout;
+    let table = &sandbox.record()["snapshot"]["tables"][0];
+    assert_eq!((&table["name"], &table["rows_estimated"]), (&"public.orders".into(), &true.into()));
+    assert!(shown.contains("public.orders about "), "{shown}");
+    assert!(shown.contains("public.orders.total (about "), "{shown}");
+    let counted = Sandbox::shop();
+    assert!(counted.rehearse().expect(0).stdout.contains("public.orders 1,000 rows"));
+    assert_eq!(counted.record()["snapshot"]["tables"][0].get("rows_estimated"), None);
+}

@@ -34,7 +34,7 @@ fn server(server: &ServerFacts) -> String {
 
 fn data(snapshot: &SnapshotFacts) -> String {
     let named = snapshot.tables.iter().take(LARGEST).map(|table| {
-        let rows = table.rows.map_or_else(|| "rows not known".to_owned(), |rows| Rows(rows).to_string());
+        let rows = table.rows_in_words().unwrap_or_else(|| "rows not known".to_owned());
         let source = match table.source {
             Some(RowSource::Grown) => " (grown)",
             Some(RowSource::Made) => " (made)",

@@ -21,6 +21,7 @@ pub async fn table_facts(connection: &mut Conn, database: &str) -> Result<Vec<Ta
             rows,
             bytes,
             source: None,
+            rows_estimated: false,
             likeness: None,
         });
     }
