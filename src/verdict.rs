@@ -9,6 +9,7 @@ mod blocking;
 mod blocks_reads;
 mod blocks_unnamed_table;
 mod blocks_writes;
+mod by_part;
 mod cause;
 mod class;
 mod copy_algorithm;
@@ -124,7 +125,11 @@ pub fn explain(code: &str) -> Option<&'static Rule> {
 /// Findings come most severe first, waived ones last, then in the order of the migrations. The verdict is `None` where the run cannot
 /// carry one: it did not go to its end and what it did see is no reason to fail.
 pub fn judge(run: &Run) -> (Vec<Finding>, Option<Verdict>) {
+    let told = run;
+    let judged = by_part::by_part(told);
+    let run = &*judged;
     let mut findings: Vec<Finding> = RULES.iter().flat_map(|rule| (rule.judge)(run)).collect();
+    by_part::mark(run, told, &mut findings);
     waiver::apply(run, &mut findings);
     findings.sort_by_key(|finding| place(run, finding));
     let verdict = answer::answer(run, &findings);

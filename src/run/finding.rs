@@ -44,6 +44,9 @@ pub struct Finding {
     /// By what the scenario waives it; left out where it does not.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub waived: Option<Waived>,
+    /// The statement, among those that were judged. Not on record: there it is found by its line.
+    #[serde(skip)]
+    pub(crate) statement: Option<usize>,
 }
 
 /// One step of the safe way: a migration of its own.

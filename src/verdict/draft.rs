@@ -23,6 +23,7 @@ impl Finding {
             help: String::new(),
             instead: Vec::new(),
             waived: None,
+            statement: None,
         }
     }
 
@@ -30,6 +31,7 @@ impl Finding {
     pub(super) fn in_migration(mut self, migration: &Migration, statement: Option<usize>) -> Self {
         self.migration = Some(migration.id.clone());
         self.file.clone_from(&migration.path);
+        self.statement = statement;
         let statement = statement.and_then(|index| migration.statements.get(index));
         self.line = statement.and_then(|statement| statement.line);
         self.version = statement.and_then(|statement| statement.version.clone());

@@ -301,6 +301,12 @@ pub(crate) fn statement(line: u32, sql: &str, millis: u64) -> StatementFacts {
 pub(crate) struct StatementFacts(Statement);
 
 impl StatementFacts {
+    /// It was a message of several statements, of which the second pass saw these.
+    pub(crate) fn apart(mut self, parts: Vec<Self>) -> Self {
+        self.0.parts = parts.into_iter().map(|part| part.0).collect();
+        self
+    }
+
     /// A migration tool sent it for itself.
     pub(crate) fn own(mut self) -> Self {
         self.0.bookkeeping = true;

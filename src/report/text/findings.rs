@@ -115,10 +115,12 @@ fn place(finding: &Finding) -> Option<String> {
     match (&finding.file, finding.line, &finding.migration) {
         (Some(file), Some(line), _) => Some(format!("{file}:{line}")),
         (Some(file), None, _) => Some(file.clone()),
-        (None, _, migration) => finding
-            .version
-            .as_ref()
-            .map(|version| format!("version {version}"))
-            .or_else(|| migration.as_ref().map(|id| format!("migration {id}"))),
+        (None, line, migration) => {
+            // A file that is not known was sent as this message.
+            let line = line.map(|line| format!(", line {line} of the message")).unwrap_or_default();
+            let version = finding.version.as_ref().map(|version| format!("version {version}"));
+            let named = version.or_else(|| migration.as_ref().map(|id| format!("migration {id}")));
+            named.map(|named| named + &line)
+        }
     }
 }
