@@ -95,7 +95,7 @@ impl Applying<'_> {
             let id = migration.id.clone();
             let (migration, result) = self.one(index, migration).await;
             let failed = migration.status == MigrationStatus::Failed;
-            touched.extend((!failed).then(|| Touched::by(self.scenario.engine, &migration)));
+            touched.extend(Touched::by(self.scenario.engine, &migration));
             self.events.send(Event::MigrationEnded(index, Box::new(migration)));
             result?;
             if failed {

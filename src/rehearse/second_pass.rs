@@ -15,7 +15,7 @@ use super::{
 };
 use crate::observe::Observer;
 use crate::observe::probe::{Probes, Stall};
-use crate::run::{Migration, MigrationStatus};
+use crate::run::{Migration, MigrationStatus, Statement, StatementStatus};
 use crate::scenario::{Engine, Scenario};
 use crate::server::Server;
 use crate::sql::postgres::message;
@@ -32,18 +32,33 @@ pub(super) struct Touched {
     new: BTreeSet<String>,
     /// Whether several statements were sent as one message that can be taken apart.
     has_messages: bool,
+    /// Whether one of those failed.
+    failed: bool,
 }
 
 impl Touched {
-    /// What a migration touched, as its record says.
-    pub(super) fn by(engine: Engine, migration: &Migration) -> Self {
+    /// What a migration touched, as its record says; `None` for one that failed, unless by a message of which a second pass
+    /// tells which of its statements that was.
+    pub(super) fn by(engine: Engine, migration: &Migration) -> Option<Self> {
+        // MySQL has an event for each statement of a message, so that none is left to be taken apart.
+        let is_message = |unit: &&Statement| engine == Engine::Postgres && message::parts(&unit.sql).is_some();
+        let mut messages = migration.statements.iter().filter(is_message);
+        if migration.status == MigrationStatus::Failed {
+            let failed = messages.any(|unit| unit.status == StatementStatus::Error);
+            return failed.then(|| Self { has_messages: true, failed: true, ..Self::default() });
+        }
+        let has_messages = messages.next().is_some();
         let (mut tables, mut new) = (BTreeMap::new(), BTreeSet::new());
         for lock in migration.statements.iter().filter_map(|statement| statement.locks.as_ref()).flatten() {
             let table = lock.table.as_ref().unwrap_or(&lock.relation);
-            if !lock.blocks.is_empty() {
+            // Nobody is shut out by the strongest lock of all: nobody sees the table yet.
+            let is_exclusive = ["AccessExclusiveLock", "EXCLUSIVE"].contains(&lock.mode.as_str());
+            if lock.blocks.is_empty() && is_exclusive {
+                if lock.relation == *table {
+                    new.insert(table.clone());
+                }
+            } else if !(lock.blocks.is_empty() && new.contains(table)) {
                 tables.entry(table.clone()).or_insert(None);
-            } else if lock.relation == *table {
-                new.insert(table.clone());
             }
         }
         for blocking in &migration.blocking {
@@ -54,10 +69,7 @@ impl Touched {
                 tables.insert(blocking.table.clone(), blocking.rows);
             }
         }
-        // MySQL has an event for each statement of a message, so that none is left to be taken apart.
-        let has_messages =
-            engine == Engine::Postgres && migration.statements.iter().any(|unit| message::parts(&unit.sql).is_some());
-        Self { tables, new, has_messages }
+        Some(Self { tables, new, has_messages, failed: false })
     }
 
     /// Whether a second pass could tell more of some of these: of tables where somebody may wait, which nobody does for those
@@ -129,6 +141,11 @@ async fn probed(
         let (migration, result) = stage.one(index, migration).await;
         let mut stalls = probes.stop().await;
         result?;
+        if touched.failed {
+            // Nothing is known of how long anybody waits for what was not done.
+            events.send(Event::TakenApart { migration: index, statements: migration.statements });
+            return Ok(());
+        }
         if migration.status == MigrationStatus::Failed {
             let why = migration.error.unwrap_or_default();
             events.note(format!("{name} failed in the second pass, so no stalls are known from it on: {why}"));

@@ -44,7 +44,7 @@ pub struct Finding {
     /// By what the scenario waives it; left out where it does not.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub waived: Option<Waived>,
-    /// The statement, among those that were judged. Not on record: there it is found by its line.
+    /// The statement, among those that are judged; for as long as they are.
     #[serde(skip)]
     pub(crate) statement: Option<usize>,
 }

@@ -15,12 +15,11 @@ impl Migration {
         for unit in &mut self.statements {
             let Some(parts) = message::parts(&unit.sql) else { continue };
             let texts: Vec<&str> = parts.statements.iter().map(|part| part.text.as_str()).collect();
-            let is_it = |seen: &[Statement]| seen.iter().map(|part| part.sql.as_str()).eq(texts.iter().copied());
-            let Some(at) = rest.windows(texts.len()).position(is_it) else {
+            let Some((at, count)) = place(rest, &texts) else {
                 notes.push(format!("{version}: {} was sent as one message, and is left so", unit.command));
                 continue;
             };
-            let (seen, after) = rest[at..].split_at(texts.len());
+            let (seen, after) = rest[at..].split_at(count);
             rest = after;
             if let Some(difference) = difference(unit, seen) {
                 notes.push(format!(
@@ -47,13 +46,27 @@ fn of_unit(part: Statement, line: u32, unit: &Statement) -> Statement {
     }
 }
 
+/// Where these statements are, and how many: all of them, or those up to one that failed.
+fn place(seen: &[Statement], texts: &[&str]) -> Option<(usize, usize)> {
+    (0..seen.len()).find_map(|at| {
+        let same = seen[at..].iter().zip(texts).take_while(|(part, text)| part.sql == **text).count();
+        let failed = seen[at..at + same].iter().position(|part| part.status != StatementStatus::Ok);
+        let count = failed.map_or(same, |failed| failed + 1);
+        (count == texts.len() || failed.is_some()).then_some((at, count))
+    })
+}
+
 /// What the parts did otherwise than the whole. What was gone again at the end of the whole was not seen of it.
 fn difference(unit: &Statement, parts: &[Statement]) -> Option<String> {
-    if unit.status != StatementStatus::Ok {
-        return Some("it had failed".to_owned());
-    }
-    if let Some(part) = parts.iter().find(|part| part.status != StatementStatus::Ok) {
-        return Some(format!("{} failed", part.command));
+    let state = |statement: &Statement| statement.error.as_ref().map(|error| error.sqlstate.clone());
+    let failed = parts.iter().find(|part| part.status != StatementStatus::Ok);
+    match (unit.status, failed) {
+        (StatementStatus::Ok, None) => {}
+        (StatementStatus::Ok, Some(part)) => return Some(format!("{} failed", part.command)),
+        (_, None) => return Some("it had failed".to_owned()),
+        // What a message that failed had done is gone.
+        (status, Some(part)) if part.status == status && state(part) == state(unit) => return None,
+        (_, Some(part)) => return Some(format!("{} failed otherwise", part.command)),
     }
     let locks = |statement: &Statement| -> BTreeSet<(String, String)> {
         statement.locks.iter().flatten().map(|lock| (lock.relation.clone(), lock.mode.clone())).collect()

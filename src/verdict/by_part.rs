@@ -18,10 +18,11 @@ pub(super) fn by_part(run: &Run) -> Cow<'_, Run> {
     Cow::Owned(run)
 }
 
-/// Says of findings about such a statement that their figures are the second pass's.
+/// Says of findings about such a statement that their figures are the second pass's. No finding knows its statement after that,
+/// as one that was read from a record does not.
 pub(super) fn mark(judged: &Run, told: &Run, findings: &mut [Finding]) {
     for finding in findings {
-        let (Some(id), Some(index)) = (&finding.migration, finding.statement) else { continue };
+        let (Some(id), Some(index)) = (&finding.migration, finding.statement.take()) else { continue };
         let of = |run: &Run| run.migrations.iter().position(|migration| migration.id == *id);
         let (Some(judged), Some(told)) = (
             of(judged).and_then(|at| judged.migrations[at].statements.get(index)),
@@ -62,7 +63,9 @@ fn take_apart(migration: &mut Migration) {
             blocked.statement = blocked.statement.map(|unit| {
                 let locks = |index: &usize| {
                     let mut locks = statements[*index].locks.iter().flatten();
-                    locks.any(|lock| lock.table.as_ref().unwrap_or(&lock.relation) == table && lock.blocks.contains(&who))
+                    locks.any(|lock| {
+                        lock.table.as_ref().unwrap_or(&lock.relation) == table && lock.blocks.contains(&who)
+                    })
                 };
                 of(unit).find(locks).unwrap_or(of(unit).start)
             });
@@ -103,7 +106,8 @@ mod tests {
     use crate::run::{Finding, Run, StatementStatus};
     use crate::verdict::testing::{StatementFacts, facts, migration, statement};
 
-    const FILE: &str = "ALTER TABLE orders ADD n int;\nALTER TABLE orders ALTER id TYPE bigint;\nCREATE INDEX ON orders (n)";
+    const FILE: &str =
+        "ALTER TABLE orders ADD n int;\nALTER TABLE orders ALTER id TYPE bigint;\nCREATE INDEX ON orders (n)";
 
     fn parts() -> Vec<StatementFacts> {
         let (table, rows) = ("public.orders", 100_000);
@@ -117,7 +121,8 @@ mod tests {
     fn sent(parts: Vec<StatementFacts>) -> Run {
         let unit = statement(4, FILE, 650).with(|unit| unit.in_transaction = false);
         let unit = unit.locks("public.orders", AccessExclusive, 650).rewrite("public.orders", 9_000_000);
-        let later = statement(7, "UPDATE items SET n = 1", 300).touched(300_000).with(|later| later.in_transaction = false);
+        let later =
+            statement(7, "UPDATE items SET n = 1", 300).touched(300_000).with(|later| later.in_transaction = false);
         let first = statement(1, "SET search_path = public", 0).with(|first| first.in_transaction = false);
         let migration = migration("0002").statement(first).statement(unit.apart(parts)).statement(later);
         let migration = migration.blocks("public.orders", 100_000, 650, 650, 1);
@@ -160,7 +165,8 @@ mod tests {
     fn the_statement_of_a_message_that_failed_is_what_failed() {
         let unit = statement(4, FILE, 1).fails("23505", "could not create unique index");
         let unit = unit.with(|unit| unit.in_transaction = false);
-        let failed = statement(6, "CREATE UNIQUE INDEX ON orders (n)", 1).fails("23505", "could not create unique index");
+        let failed =
+            statement(6, "CREATE UNIQUE INDEX ON orders (n)", 1).fails("23505", "could not create unique index");
         let mut parts = parts();
         parts[2] = failed;
         let migration = migration("0002").statement(unit.apart(parts)).failed_with("exit status 1");

@@ -96,3 +96,42 @@ fn a_second_pass_tells_apart_what_was_one_message() {
     let whole = Sandbox::migrated_by(&command).rehearse();
     assert!(whole.stdout.contains("--passes 2 tells what each of them does"), "{}", whole.stdout);
 }
+
+#[test]
+fn a_finding_is_about_the_statement_of_a_message_that_did_it() {
+    let message = "psql -Xc \"ALTER TABLE orders ADD COLUMN note text;\nUPDATE orders SET total = total + 1;\n\
+                   ALTER TABLE orders ALTER total TYPE text\"";
+    let sandbox = Sandbox::migrated_by(message);
+    let ended = sandbox.run(&["run", "scenario.toml", "--out", "out", "--passes", "2"]);
+    let rewrite = finding(&sandbox, "table-rewrite");
+    assert_eq!((&rewrite["line"], &rewrite["evidence"]["pass"]), (&3.into(), &2.into()), "{rewrite:#}");
+    assert!(rewrite["message"].as_str().is_some_and(|message| message.starts_with("ALTER TABLE wrote")), "{rewrite:#}");
+    assert!(ended.stdout.contains("migration command, line 3 of the message"), "{}", ended.stdout);
+}
+
+#[test]
+fn the_statement_of_a_message_that_failed_is_told_by_a_second_pass() {
+    let message =
+        "psql -Xc \"UPDATE orders SET total = total + 1;\nALTER TABLE orders ADD CHECK (total > 10);\nSELECT 1\"";
+    let sandbox = Sandbox::migrated_by(message);
+    let ended = sandbox.run(&["run", "scenario.toml", "--out", "out", "--passes", "2"]).expect(1);
+    let failure = finding(&sandbox, "fails-on-data");
+    assert_eq!(failure["line"], 2, "{failure:#}{}", ended.stderr);
+    let record = sandbox.record();
+    let unit = &record["migrations"][0]["statements"][0];
+    assert_eq!((&unit["status"], &unit["error"]["sqlstate"]), (&"error".into(), &"23514".into()));
+    let parts = unit["parts"].as_array().expect("it was taken apart");
+    let statuses: Vec<_> = parts.iter().filter_map(|part| part["status"].as_str()).collect();
+    assert_eq!(statuses, ["ok", "error"], "what stands after it was never begun");
+    assert!(
+        record["migrations"][0]["error"].as_str().is_some_and(|said| said.contains("violated by some row")),
+        "{record:#}"
+    );
+    sandbox.assert_clean();
+}
+
+fn finding(sandbox: &Sandbox, code: &str) -> serde_json::Value {
+    let record = sandbox.record();
+    let findings = record["findings"].as_array().expect("findings");
+    findings.iter().find(|finding| finding["code"] == code).unwrap_or_else(|| panic!("no {code}: {record:#}")).clone()
+}
