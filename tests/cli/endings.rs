@@ -57,6 +57,21 @@ fn findings_that_are_waived_stay_and_end_with_0() {
 }
 
 #[test]
+fn a_table_may_have_limits_of_its_own() {
+    let slow = "BEGIN;\nLOCK TABLE orders;\nSELECT pg_sleep(0.05);\nCOMMIT;\n";
+    let shop = || Sandbox::shop().with("migrations/002_lock.sql", slow);
+    let limited = |limits: &str| shop().replacing("scenario.toml", "[queries]", &format!("{limits}\n[queries]"));
+    shop().rehearse().expect(0);
+    let strict = limited("[limits.table.orders]\nreads_blocked = \"1ms\"\n");
+    let ended = strict.rehearse().expect(1);
+    assert!(ended.stdout.contains("error[blocks-reads] migrations/002_lock.sql:2"), "{}", ended.stdout);
+    let strict_for_others = "[limits]\nreads_blocked = \"1ms\"\nwrites_blocked = \"1ms\"\n";
+    limited(strict_for_others).rehearse().expect(1);
+    let spared = "[limits.table.orders]\nreads_blocked = \"10s\"\nwrites_blocked = \"10s\"\n";
+    limited(&format!("{strict_for_others}{spared}")).rehearse().expect(0);
+}
+
+#[test]
 fn what_a_later_server_would_understand_is_told_as_such() {
     let check = "ALTER TABLE orders ADD CONSTRAINT c CHECK (total > 0) NOT ENFORCED;\n";
     let sandbox = Sandbox::shop().with("migrations/002_check.sql", check);
