@@ -249,7 +249,8 @@ pub enum Blocks {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum How {
-    /// Read from the server while it stood still at the statement's end.
+    /// Read from the server while it stood still at the statement's end; outside a transaction, at its end in the second pass,
+    /// which puts it into one.
     Exact,
     /// Seen by sampling while the statement ran.
     Sampled,

@@ -1,8 +1,9 @@
-//! Statements that the first pass saw as one message, each by itself as the second pass saw them.
+//! Statements that the first pass saw as one message, each by itself as the second pass saw them; and those outside a
+//! transaction, which the second pass put into one of their own to read their locks.
 
 use std::collections::BTreeSet;
 
-use super::{Migration, Statement, StatementStatus};
+use super::{How, Lock, Migration, Statement, StatementStatus};
 use crate::sql::postgres::message;
 
 impl Migration {
@@ -13,7 +14,13 @@ impl Migration {
         let mut rest = second;
         let version = &self.name;
         for unit in &mut self.statements {
-            let Some(parts) = message::parts(&unit.sql) else { continue };
+            let Some(parts) = message::parts(&unit.sql) else {
+                if let Some(at) = alone(unit, rest) {
+                    read_locks(unit, &rest[at]);
+                    rest = &rest[at + 1..];
+                }
+                continue;
+            };
             let texts: Vec<&str> = parts.statements.iter().map(|part| part.text.as_str()).collect();
             let Some((at, count)) = place(rest, &texts) else {
                 notes.push(format!("{version}: {} was sent as one message, and is left so", unit.command));
@@ -34,6 +41,30 @@ impl Migration {
         }
         notes
     }
+}
+
+/// Where the second pass put this statement into a transaction, if it did, and it ended as in the first, outside of one.
+fn alone(unit: &Statement, seen: &[Statement]) -> Option<usize> {
+    let parts = message::alone(&unit.sql).filter(|_| !unit.in_transaction && unit.status == StatementStatus::Ok)?;
+    let text = &parts.statements[0].text;
+    seen.iter().position(|seen| seen.sql == *text && seen.in_transaction && seen.status == StatementStatus::Ok)
+}
+
+/// What was sampled of a statement, or not seen at all, as the second pass read it. A lock outside a transaction is held for as
+/// long as its statement takes.
+fn read_locks(unit: &mut Statement, seen: &Statement) {
+    let Some(locks) = &seen.locks else { return };
+    let missed = unit.locks.iter().flatten().any(|lock| !locks.iter().any(|read| read.relation == lock.relation));
+    if locks.iter().all(|lock| lock.how == How::Exact) && !missed {
+        let sampled = std::mem::take(&mut unit.locks).unwrap_or_default();
+        let read = locks.iter().cloned().map(|read| {
+            let known = sampled.iter().find(|lock| lock.relation == read.relation && lock.mode == read.mode);
+            let held_ms = known.and_then(|lock| lock.held_ms).unwrap_or(unit.duration_ms);
+            Lock { held_ms: Some(held_ms), waited_ms: known.and_then(|lock| lock.waited_ms), ..read }
+        });
+        unit.locks = Some(read.collect());
+    }
+    unit.lock_timeout_ms = unit.lock_timeout_ms.or(seen.lock_timeout_ms);
 }
 
 fn of_unit(part: Statement, line: u32, unit: &Statement) -> Statement {

@@ -135,3 +135,17 @@ fn finding(sandbox: &Sandbox, code: &str) -> serde_json::Value {
     let findings = record["findings"].as_array().expect("findings");
     findings.iter().find(|finding| finding["code"] == code).unwrap_or_else(|| panic!("no {code}: {record:#}")).clone()
 }
+
+#[test]
+fn the_locks_of_a_statement_outside_a_transaction_are_read_in_a_second_pass() {
+    let alone = "-- rehearsal: no-transaction\nALTER TABLE orders ADD COLUMN note text;\nCREATE INDEX CONCURRENTLY ON orders (note);\n";
+    let sandbox = Sandbox::shop().with("migrations/002_alone.sql", alone);
+    sandbox.run(&["run", "scenario.toml", "--out", "out", "--passes", "2"]).expect(0);
+    let record = sandbox.record();
+    let altered = &record["migrations"][1]["statements"][0];
+    assert_eq!(altered["in_transaction"], false, "{altered:#}");
+    let lock = &altered["locks"][0];
+    assert_eq!((&lock["mode"], &lock["how"]), (&"AccessExclusiveLock".into(), &"exact".into()), "{altered:#}");
+    assert!(lock["held_ms"].is_f64(), "{altered:#}");
+    assert_eq!(altered["lock_timeout_ms"], 0, "without a bound: {altered:#}");
+}

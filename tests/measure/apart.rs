@@ -4,6 +4,7 @@
 use std::fmt::Write as _;
 
 use pretty_assertions::assert_eq;
+use rehearsal::run::How;
 use rehearsal::server::session::Session;
 use rehearsal::server::{DATABASE, Endpoint, Server, USER};
 use rehearsal::tap::Messages;
@@ -39,6 +40,20 @@ const SENT: &[&str] = &[
     "LOCK TABLE t; DECLARE c CURSOR FOR SELECT id FROM t ORDER BY id; FETCH 2 FROM c",
     "SAVEPOINT a; SELECT 1",
     "SELECT 1; VACUUM t",
+    // One that is not in a transaction is put into one.
+    "ALTER TABLE t ADD b int",
+    "\n-- é\nCREATE INDEX ON t (b);\n",
+    "UPDATE t SET b = a WHERE id < 10",
+    "INSERT INTO t (id) VALUES (1)",
+    "é; ALTER TABLE nowhere ADD b int",
+    "/* é */ ALTER TABLE nowhere ADD b int",
+    "INSERT INTO child VALUES (99999)",
+    "INSERT INTO t (id) VALUES (2500) RETURNING id, b",
+    "DROP TABLE IF EXISTS nowhere",
+    "CREATE INDEX CONCURRENTLY ON t (b)",
+    "CREATE TYPE odd AS ENUM ('a')",
+    "ALTER TYPE odd ADD VALUE 'b'",
+    "SELECT count(*) FROM t",
     "SELECT 1; BEGIN; SELECT 2",
     "SELECT 3; SELECT 4",
     "SELECT 1 / 0; SELECT 5",
@@ -137,6 +152,9 @@ fn a_client_is_answered_as_by_the_server_itself_and_each_statement_is_on_record(
         let locks = altered.locks.as_ref().expect("they are read");
         assert!(locks.iter().any(|lock| lock.mode == "AccessExclusiveLock" && lock.held_ms.is_some()), "{locks:?}");
         assert_eq!(find("UPDATE t SET a = id").rows, Some(1000));
+        let alone = find("ALTER TABLE t ADD b int");
+        let read = alone.locks.as_ref().expect("they are read");
+        assert!(read.iter().any(|lock| lock.mode == "AccessExclusiveLock" && lock.how == How::Exact), "{read:?}");
         // Left whole.
         find("DELETE FROM t; SELEC 1");
         find("SELECT 1; VACUUM t");

@@ -25,15 +25,7 @@ pub struct Parts {
 /// statement that refuses a transaction, or several transactions, or part of one; or of which it is not sure where its
 /// statements end.
 pub fn parts(sql: &str) -> Option<Parts> {
-    if sql.len() > LONGEST || sql.to_ascii_lowercase().contains("standard_conforming_strings") {
-        return None;
-    }
-    let script = script(sql, true).ok()?;
-    let statements = script.statements;
-    let is_odd = |statement: &Statement| statement.copy_data.is_some() || cannot_run_in_transaction(statement);
-    if statements.len() < 2 || !script.metas.is_empty() || statements.iter().any(is_odd) {
-        return None;
-    }
+    let statements = movable(sql).filter(|statements| statements.len() > 1)?;
     let controls: Vec<(usize, Control)> =
         statements.iter().enumerate().filter_map(|(at, statement)| Some((at, control(statement)?))).collect();
     let last = statements.len() - 1;
@@ -44,6 +36,28 @@ pub fn parts(sql: &str) -> Option<Parts> {
     };
     let in_place = in_place(sql, &statements)?;
     Some(Parts { statements, in_place, framed })
+}
+
+/// A message of one statement that can be put into a transaction of its own, where it does what it does outside of one: it
+/// changes the schema or rows, is not one of those that refuse a transaction, and not code that may end one.
+pub fn alone(sql: &str) -> Option<Parts> {
+    const OF_ROWS: [&str; 5] = ["DELETE", "INSERT", "MERGE", "TRUNCATE TABLE", "UPDATE"];
+    const OF_SCHEMA: [&str; 4] = ["ALTER ", "CREATE ", "DROP ", "REFRESH "];
+    let statements = movable(sql).filter(|statements| statements.len() == 1)?;
+    let command = statements[0].command.as_str();
+    let changes = OF_ROWS.contains(&command) || OF_SCHEMA.iter().any(|word| command.starts_with(word));
+    let in_place = changes.then(|| in_place(sql, &statements))??;
+    Some(Parts { statements, in_place, framed: false })
+}
+
+/// The statements of a message, if each can be sent by itself and within a transaction.
+fn movable(sql: &str) -> Option<Vec<Statement>> {
+    if sql.len() > LONGEST || sql.to_ascii_lowercase().contains("standard_conforming_strings") {
+        return None;
+    }
+    let script = script(sql, true).ok()?;
+    let is_odd = |statement: &Statement| statement.copy_data.is_some() || cannot_run_in_transaction(statement);
+    (script.metas.is_empty() && !script.statements.iter().any(is_odd)).then_some(script.statements)
 }
 
 fn in_place(sql: &str, statements: &[Statement]) -> Option<Vec<String>> {
@@ -92,6 +106,30 @@ mod tests {
             "BEGIN; COMMIT AND CHAIN",
         ] {
             assert_eq!(texts(odd), None, "{odd}");
+        }
+    }
+
+    #[test]
+    fn one_that_changes_something_can_stand_in_a_transaction() {
+        for sql in ["ALTER TABLE t ADD a int", "\n-- é\nUPDATE t SET a = 1;", "CREATE INDEX ON t (a)", "TRUNCATE t"] {
+            assert!(alone(sql).is_some(), "{sql}");
+        }
+        for sql in [
+            "",
+            "SELECT 1",
+            "SET a = 1",
+            "BEGIN",
+            "COMMIT",
+            "CALL p()",
+            "DO 'BEGIN COMMIT; END'",
+            "CREATE INDEX CONCURRENTLY ON t (a)",
+            "VACUUM t",
+            "REINDEX TABLE t",
+            "DROP DATABASE d",
+            "COPY t FROM STDIN",
+            "UPDATE t SET a = 1; UPDATE t SET a = 2",
+        ] {
+            assert_eq!(alone(sql), None, "{sql}");
         }
     }
 

@@ -1,5 +1,5 @@
-//! Messages of several statements, sent one by one so that each has a boundary of its own. The client is answered as if they
-//! had been sent whole.
+//! Messages of several statements, sent one by one so that each has a boundary of its own, and statements outside a transaction,
+//! put into one so that they have a boundary before their locks are gone. The client is answered as if nothing had been done.
 //!
 //! A whole message is parsed before any of it runs, and all of it is one transaction: so it is parsed first, by a message that
 //! fails before it comes to it, and what is not in a transaction is put into one. Source: PostgreSQL 18 manual, 54.2.2.1, and
@@ -13,7 +13,7 @@ use super::unit::Unit;
 use super::{Copy, Relay, RelayError};
 use crate::observe::postgres::ask::AskError;
 use crate::observe::postgres::watch::{Answer, TransactionStatus};
-use crate::sql::postgres::message::{Parts, parts};
+use crate::sql::postgres::message::{Parts, alone, parts};
 
 /// Fails in every transaction, when all that follows it in its message has been parsed and none has run.
 const PARSE: &str = "ROLLBACK TO SAVEPOINT rehearsal_has_none;\n";
@@ -55,7 +55,9 @@ impl Relay {
         }
         let sql = message.body().strip_suffix(b"\0").and_then(|sql| std::str::from_utf8(sql).ok());
         let Some(sql) = sql.filter(|sql| self.conforming || !sql.contains('\\')) else { return Ok(false) };
-        let Some(Parts { statements, in_place, framed }) = parts(sql) else { return Ok(false) };
+        // One statement has a boundary of its own, but outside a transaction its locks are gone at it.
+        let one = || alone(sql).filter(|_| self.status == TransactionStatus::Idle);
+        let Some(Parts { statements, in_place, framed }) = parts(sql).or_else(one) else { return Ok(false) };
         let wrapped = match self.status {
             TransactionStatus::Idle => !framed,
             TransactionStatus::Open if !framed => false,
