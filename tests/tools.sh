@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # Real migration tools that are too heavy for every day, each run with and without the tap: they end, say and leave behind the
-# same, and what they did is on record statement by statement, under their own versions (tests/cli/tools/heavy.rs).
+# same, and what they did is on record statement by statement, under their own versions (tests/cli/tools/heavy.rs; Liquibase, sqlx,
+# refinery and Knex also on MariaDB).
 #
 #   tests/tools.sh [TOOL]...     all, or these: drizzle diesel flyway golang-migrate goose knex liquibase node-pg-migrate prisma
 #                                refinery sequelize sql-migrate sqlx typeorm yoyo
@@ -19,7 +20,7 @@ mkdir -p "$tools/npm" "$tools/flyway" "$logs"
 : "${REHEARSAL_TEST_VENV:=$PWD/target/test-venv}"
 export REHEARSAL_TEST_VENV
 
-npm_packages=(liquibase@4.28.1 knex@3.3 node-pg-migrate@9.0 pg@8 sequelize@6.37 sequelize-cli@6.6 typeorm@1.1 reflect-metadata@0.2
+npm_packages=(liquibase@4.28.1 knex@3.3 mysql2@3 node-pg-migrate@9.0 pg@8 sequelize@6.37 sequelize-cli@6.6 typeorm@1.1 reflect-metadata@0.2
     drizzle-orm@0.45 prisma@6.19 @prisma/adapter-pg@7.10)
 
 has() { command -v "$1" >/dev/null; }
@@ -106,7 +107,8 @@ for tool in "${wanted[@]}"; do
     if ! obtain "$tool"; then
         missing=$((missing + 1))
         printf '%-16s not run: %s\n' "$tool" "$(why "$(log_of "$tool")")"
-    elif logged "test-$tool" cargo test --test cli "tools::heavy::${tool//-/_}" -- --ignored --exact; then
+    elif logged "test-$tool" cargo test --test cli -- --ignored --exact \
+        "tools::heavy::${tool//-/_}" "tools::mariadb::${tool//-/_}"; then
         passed=$((passed + 1))
         printf '%-16s passed\n' "$tool"
     else

@@ -214,9 +214,11 @@ async fn last_of(pipe: Option<impl AsyncRead + Unpin>) -> String {
     String::from_utf8_lossy(&kept).into_owned()
 }
 
-/// The last lines of an output, each on a line of its own behind a bar.
+/// The last lines of an output, each on a line of its own behind a bar; without where in its code a program of Java or
+/// JavaScript was, which would be most of them.
 fn set_off(output: &str) -> String {
-    let lines: Vec<&str> = output.lines().filter(|line| !line.trim().is_empty()).collect();
+    let is_place = |line: &str| line.starts_with(char::is_whitespace) && line.trim_start().starts_with("at ");
+    let lines: Vec<&str> = output.lines().filter(|line| !line.trim().is_empty() && !is_place(line)).collect();
     let last = &lines[lines.len().saturating_sub(12)..];
     last.iter().fold(String::new(), |text, line| text + "\n  | " + line)
 }
@@ -295,7 +297,8 @@ mod tests {
 
     #[tokio::test]
     async fn a_failure_shows_the_end_of_the_output_without_the_password() {
-        let command = "echo first; echo \"Traceback of $PGPASSWORD\" >&2; exit 3";
+        let command =
+            "echo first; echo '    at Socket.emit (node:events:519:28)'; echo \"Traceback of $PGPASSWORD\" >&2; exit 3";
         let error = run_here(command, &target(4322), GRACE).await.result.expect_err("it fails");
         assert_eq!(error.to_string(), "it ended with exit status: 3\n  | first\n  | Traceback of ***");
     }

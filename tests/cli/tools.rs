@@ -2,6 +2,7 @@
 //! and its statements are on record with its own versions. `tests/run.sh --setup` installs the tools.
 
 mod heavy;
+mod mariadb;
 
 use std::fs;
 use std::os::unix::process::CommandExt;
@@ -257,12 +258,14 @@ impl Left {
 /// A project in which `tool.sh` migrates: it is run after `setup`, what it says and how it ends is kept, and the schema is
 /// dumped past the tap from the socket in `$SOCKET`.
 fn project(setup: &str, script: &str) -> Sandbox {
-    let run = format!(
-        "{setup}; sh tool.sh >said.txt 2>&1; code=$?; cat said.txt; echo \"ended with $code\" >>said.txt\n\
-         SOCKET=${{SOCKET:-$(dirname \"$(find \"$TMPDIR\" -name '.s.PGSQL.5432' | tail -n 1)\")}}\n\
-         PGHOST=$SOCKET PGPORT=5432 pg_dump -s >schema.sql && exit $code\n"
-    );
-    Sandbox::migrated_by("sh run.sh").with("tool.sh", script).with("run.sh", &run)
+    let dump = "SOCKET=${SOCKET:-$(dirname \"$(find \"$TMPDIR\" -name '.s.PGSQL.5432' | tail -n 1)\")}\n\
+                PGHOST=$SOCKET PGPORT=5432 pg_dump -s >schema.sql && exit $code\n";
+    Sandbox::migrated_by("sh run.sh").with("tool.sh", script).with("run.sh", &said_and_dumped(setup, dump))
+}
+
+/// A script that runs `tool.sh` and then `dump`, with how that ended in `$code`.
+fn said_and_dumped(setup: &str, dump: &str) -> String {
+    format!("{setup}; sh tool.sh >said.txt 2>&1; code=$?; cat said.txt; echo \"ended with $code\" >>said.txt\n{dump}")
 }
 
 /// Makes a database on the server at `socket` that looks like the scratch server's.

@@ -66,17 +66,15 @@ fn jdbc_url(target: &Target) -> String {
 
 /// What tools read that read none of the others, before their own files (Flyway, "Environment Variables"; Liquibase, "Liquibase
 /// Environment Variables"; goose, README; Spring Boot, "Externalized Configuration"): with these, a file that names production
-/// leads none of them there. `None` is a variable that the caller may have, and that goes.
-fn of_tools(target: &Target) -> [(&'static str, Option<String>); 11] {
+/// leads none of them there. Where there is no password it is empty (for which Liquibase takes that of its file all the same).
+fn of_tools(target: &Target) -> [(&'static str, String); 11] {
     let Target { engine, address, login, database } = target;
-    let (jdbc, user, password) = (Some(jdbc_url(target)), Some(login.user.clone()), login.password.clone());
+    let (jdbc, user) = (jdbc_url(target), login.user.clone());
+    let password = login.password.clone().unwrap_or_default();
     let goose = match engine {
         Engine::Postgres => ("postgres", url(target)),
         // As Go's driver has it written.
-        Engine::Mysql | Engine::Mariadb => {
-            let password = password.as_deref().unwrap_or_default();
-            ("mysql", format!("{}:{password}@tcp({address})/{database}", login.user))
-        }
+        Engine::Mysql | Engine::Mariadb => ("mysql", format!("{}:{password}@tcp({address})/{database}", login.user)),
     };
     [
         ("FLYWAY_URL", jdbc.clone()),
@@ -88,8 +86,8 @@ fn of_tools(target: &Target) -> [(&'static str, Option<String>); 11] {
         ("SPRING_DATASOURCE_URL", jdbc),
         ("SPRING_DATASOURCE_USERNAME", user),
         ("SPRING_DATASOURCE_PASSWORD", password),
-        ("GOOSE_DRIVER", Some(goose.0.to_owned())),
-        ("GOOSE_DBSTRING", Some(goose.1)),
+        ("GOOSE_DRIVER", goose.0.to_owned()),
+        ("GOOSE_DBSTRING", goose.1),
     ]
 }
 
@@ -111,13 +109,7 @@ pub(super) fn set<'a>(program: &'a mut Command, target: &Target) -> &'a mut Comm
             mysql(target)
         }
     };
-    for (name, value) in of_tools(target) {
-        match value {
-            Some(value) => program.env(name, value),
-            None => program.env_remove(name),
-        };
-    }
-    program.envs(variables).env(URL, url(target))
+    program.envs(of_tools(target)).envs(variables).env(URL, url(target))
 }
 
 /// What libpq and nearly every migration tool read. TLS is off: the hop is loopback.

@@ -28,19 +28,19 @@ struct Heavy {
     whole: bool,
 }
 
-fn tools() -> PathBuf {
+pub(super) fn tools() -> PathBuf {
     PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("target/tools")
 }
 
-fn folder(tool: &str) -> PathBuf {
+pub(super) fn folder(tool: &str) -> PathBuf {
     PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("fixtures/tools").join(tool)
 }
 
-/// A server as it is, by TCP: what comes is passed on to its socket. The tools that know no sockets go there without a tap.
-fn by_tcp(socket: &Path) -> u16 {
+/// A server as it is, by TCP: what comes is passed on to this socket of its. The tools that know no sockets go there without a tap.
+pub(super) fn by_tcp(socket: &Path) -> u16 {
     let listener = TcpListener::bind("127.0.0.1:0").expect("a port is free");
     let port = listener.local_addr().expect("it is bound").port();
-    let socket = socket.join(".s.PGSQL.5432");
+    let socket = socket.to_owned();
     let pass_on = |client: TcpStream, socket: &Path| -> io::Result<()> {
         let server = UnixStream::connect(socket)?;
         let (mut from_client, mut to_server) = (client.try_clone()?, server.try_clone()?);
@@ -60,7 +60,7 @@ fn by_tcp(socket: &Path) -> u16 {
 }
 
 /// Every file of a folder, with its path in it.
-fn files(folder: &Path) -> Vec<(String, String)> {
+pub(super) fn files(folder: &Path) -> Vec<(String, String)> {
     let mut found = Vec::new();
     for entry in fs::read_dir(folder).unwrap_or_else(|error| panic!("{}: {error}", folder.display())).flatten() {
         let (path, name) = (entry.path(), entry.file_name().to_string_lossy().into_owned());
@@ -74,15 +74,15 @@ fn files(folder: &Path) -> Vec<(String, String)> {
 }
 
 /// As all of them write it.
-fn plain(statement: &Value) -> String {
-    let sql = statement["sql"].as_str().expect("it has a text").to_lowercase().replace('"', "");
+pub(super) fn plain(statement: &Value) -> String {
+    let sql = statement["sql"].as_str().expect("it has a text").to_lowercase().replace(['"', '`'], "");
     sql.replace("public.", "").split_whitespace().collect::<Vec<_>>().join(" ")
 }
 
 impl Heavy {
     fn files(&self, fails: bool) -> Vec<(String, String)> {
-        let all = files(&folder(self.tool));
-        let (more, mut files): (Vec<_>, Vec<_>) = all.into_iter().partition(|(path, _)| path.starts_with("failing/"));
+        let all = files(&folder(self.tool)).into_iter().filter(|(path, _)| !path.starts_with("mariadb/"));
+        let (more, mut files): (Vec<_>, Vec<_>) = all.partition(|(path, _)| path.starts_with("failing/"));
         if fails {
             files.retain(|(path, _)| !more.iter().any(|(other, _)| other.strip_prefix("failing/") == Some(path)));
             files.extend(more.into_iter().map(|(path, text)| (path.replacen("failing/", "", 1), text)));
@@ -105,7 +105,7 @@ impl Heavy {
         let sandbox = self.sandbox(fails);
         let database = format!("direct_{}_{fails}", self.tool).replace('-', "_");
         template(socket, &database);
-        let port = by_tcp(socket).to_string();
+        let port = by_tcp(&socket.join(".s.PGSQL.5432")).to_string();
         let mut tool = Command::new("sh");
         tool.arg("run.sh").current_dir(sandbox.path("")).env("SOCKET", socket);
         tool.env("DATABASE_URL", format!("postgresql://postgres@127.0.0.1:{port}/{database}?sslmode=disable"));
