@@ -1,5 +1,5 @@
 //! What migration tools do for themselves beside migrating: entries in the tables in which they keep their history, and
-//! questions to the catalog. Which tables those are, [`tables`] says.
+//! questions to the catalog. Which tables those are, `tables` says.
 
 mod tables;
 
