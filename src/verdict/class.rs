@@ -106,7 +106,11 @@ fn work(run: &Run, migration: &Migration, statement: &Statement) -> Vec<String> 
 }
 
 fn place(migration: &Migration, statement: &Statement) -> String {
-    let line = statement.line.map(|line| format!(":{line}")).unwrap_or_default();
+    let line = statement.line.map(|line| match migration.path {
+        Some(_) => format!(":{line}"),
+        None => format!(", line {line} of the message"),
+    });
+    let line = line.unwrap_or_default();
     let version = statement.version.as_ref().map(|version| format!("version {version}"));
     format!("{} ({}{line})", statement.command, version.as_ref().unwrap_or(&migration.name))
 }
