@@ -48,6 +48,8 @@ pub struct Observation {
     pub invalid_indexes: Vec<InvalidIndex>,
     /// How the tables that it touched are built after it (PostgreSQL).
     pub shapes: Vec<Shape>,
+    /// Why the server did not describe all of them, if so.
+    pub undescribed: Option<String>,
 }
 
 /// Why observing cannot begin or go on.

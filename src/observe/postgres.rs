@@ -219,7 +219,7 @@ impl Observer {
         let invalid = invalid::read(&mut Outside(&self.control.client)).await?;
         let now = self.read_committed().await?;
         self.read_log().await;
-        let shapes = self.shapes(&now).await;
+        let (shapes, undescribed) = self.shapes(&now).await;
         let mut record = self.record();
         let initial = record.initial_columns.as_ref().unwrap_or(&record.columns);
         let removed = record.columns.removed(&columns, initial);
@@ -237,21 +237,40 @@ impl Observer {
         let invalid_indexes = invalid::left(&record.invalid, invalid);
         let refused_encryption = record.refused_encryption;
         let statements = std::mem::take(&mut record.statements);
-        Ok(Observation { statements, duration, blocking, removed, refused_encryption, invalid_indexes, shapes })
+        Ok(Observation {
+            statements,
+            duration,
+            blocking,
+            removed,
+            refused_encryption,
+            invalid_indexes,
+            shapes,
+            undescribed,
+        })
     }
 
-    /// How the tables that the statements touched are built now; nothing where one of them is locked. Only advice rests on it.
-    async fn shapes(&self, now: &Catalog) -> Vec<Shape> {
+    /// How the tables that the statements touched are built now, and why some are left out; nothing where one of them is locked.
+    /// Only advice rests on it.
+    async fn shapes(&self, now: &Catalog) -> (Vec<Shape>, Option<String>) {
         let (touched, since, before) = {
             let record = self.record();
             let touched = shape::touched(&record.statements, now, &record.columns);
             (touched, record.since.clone(), record.columns.clone())
         };
         let shapes = shape::read(&mut Outside(&self.control.client), &touched, &since, &before).await;
-        shapes.unwrap_or_else(|error| {
-            tracing::debug!("tables were not described: {error}");
-            Vec::new()
-        })
+        match shapes {
+            Ok(shapes) => {
+                let more = touched.len().checked_sub(shape::MOST).filter(|more| *more > 0);
+                (
+                    shapes,
+                    more.map(|more| format!("{more} of the {} tables that it touched are left out", touched.len())),
+                )
+            }
+            Err(error) => {
+                tracing::debug!("tables were not described: {error}");
+                (Vec::new(), Some(error.to_string()))
+            }
+        }
     }
 
     /// Reads again what the statements wrote to the log, where the server lets it be read.

@@ -234,6 +234,7 @@ fn put(migration: &mut Migration, observation: Observation) {
     migration.removed = observation.removed;
     migration.invalid_indexes = observation.invalid_indexes;
     migration.shapes = observation.shapes;
+    migration.undescribed = observation.undescribed;
 }
 
 /// The migrations as they stand on record before they are run.
@@ -251,6 +252,7 @@ pub(super) fn pending(scenario: &Scenario, work: &Work) -> Vec<Migration> {
         invalid_indexes: Vec::new(),
         half_applied: None,
         shapes: Vec::new(),
+        undescribed: None,
     };
     match work {
         Work::Files(files) => files

@@ -39,6 +39,10 @@ pub struct Migration {
     /// change depends on; left out where that was not read (PostgreSQL; not of a migration that failed).
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub shapes: Vec<Shape>,
+    /// Why the server did not describe all of those tables, so that advice may lack the SQL that depends on it; left out where it
+    /// did.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub undescribed: Option<String>,
 }
 
 /// An index that no query uses and every write pays for (PostgreSQL manual, `CREATE INDEX`, "Building Indexes Concurrently").

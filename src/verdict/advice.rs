@@ -39,27 +39,43 @@ impl Finding {
 /// How to do this without shutting others out of `table` for long.
 pub(super) fn instead(run: &Run, migration: &Migration, index: usize, table: &str) -> Advice {
     let statement = &migration.statements[index];
-    let known = About::new(run, migration, index).and_then(steps::of_statement);
+    let about = About::new(run, migration, index);
+    let known = about.and_then(steps::of_statement);
     known.unwrap_or_else(|| {
-        Advice::words(match run.engine() {
+        let words = match run.engine() {
             Engine::Postgres => postgres::instead(statement, table),
             Engine::Mysql | Engine::Mariadb => mysql::instead(statement, table),
-        })
+        };
+        words_alone(migration, about.filter(About::is_understood), words)
     })
+}
+
+/// Advice without its SQL. Where the server did not describe the table that it would rest on, it says so.
+fn words_alone(migration: &Migration, about: Option<About<'_>>, words: impl Into<String>) -> Advice {
+    let mut words = words.into();
+    if let (Some(why), Some(_)) = (&migration.undescribed, about) {
+        words.push_str("; the SQL for it is not given here, since the server did not describe the table: ");
+        words.push_str(why);
+    }
+    Advice::words(words)
 }
 
 /// How to change a column without building these indexes of its table anew under the lock (PostgreSQL).
 pub(super) fn without_indexes(run: &Run, migration: &Migration, index: usize, table: &str, indexes: &[&str]) -> Advice {
-    let known = About::new(run, migration, index).and_then(|about| steps::without_indexes(about, indexes));
-    known.unwrap_or_else(|| Advice::words(postgres::without_indexes(&migration.statements[index], table, indexes)))
+    let about = About::new(run, migration, index);
+    let known = about.and_then(|about| steps::without_indexes(about, indexes));
+    known.unwrap_or_else(|| {
+        words_alone(migration, about, postgres::without_indexes(&migration.statements[index], table, indexes))
+    })
 }
 
 /// How to have the rows of `child` found by what they point to (PostgreSQL).
 pub(super) fn with_index_on(run: &Run, migration: &Migration, index: usize, child: &str) -> Advice {
-    let known = About::new(run, migration, index).and_then(|about| steps::with_index_on(about, child));
+    let about = About::new(run, migration, index);
+    let known = about.and_then(|about| steps::with_index_on(about, child));
     known.unwrap_or_else(|| {
         let words = "CREATE INDEX CONCURRENTLY on the columns of";
-        Advice::words(format!("{words} {child} that point here, in a migration before this one"))
+        words_alone(migration, about, format!("{words} {child} that point here, in a migration before this one"))
     })
 }
 
@@ -72,10 +88,11 @@ pub(super) fn apart(run: &Run, migration: &Migration, first: usize, then: usize,
 
 /// How to change rows without keeping them locked for long.
 pub(super) fn in_batches(run: &Run, migration: &Migration, index: Option<usize>, table: &str) -> Advice {
-    let known = index.and_then(|index| About::new(run, migration, index)).and_then(steps::of_statement);
+    let about = index.and_then(|index| About::new(run, migration, index));
+    let known = about.and_then(steps::of_statement);
     known.unwrap_or_else(|| {
         let words = "in batches of some thousand, each in a transaction of its own";
-        Advice::words(format!("change rows of {table} {words}"))
+        words_alone(migration, about.filter(About::is_understood), format!("change rows of {table} {words}"))
     })
 }
 
@@ -102,5 +119,28 @@ pub(super) fn bound_the_wait(engine: Engine) -> &'static str {
     match engine {
         Engine::Postgres => postgres::LOCK_TIMEOUT,
         Engine::Mysql | Engine::Mariadb => mysql::LOCK_WAIT_TIMEOUT,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::verdict::testing::{facts, migration, statement};
+
+    #[test]
+    fn a_table_that_was_not_described_is_told_where_sql_would_rest_on_it() {
+        let help = |sql: &str, why: Option<&str>| {
+            let migration = migration("1").statement(statement(1, sql, 1));
+            let run = facts().migration(migration.with(|of| of.undescribed = why.map(str::to_owned))).run();
+            instead(&run, &run.migrations[0], 0, "public.orders").help
+        };
+        let check = "ALTER TABLE orders ADD CONSTRAINT c CHECK (total > 0)";
+        let told = help(check, Some("canceling statement due to lock timeout"));
+        let why = "; the SQL for it is not given here, since the server did not describe the table: canceling statement due to \
+                   lock timeout";
+        assert!(told.ends_with(why), "{told}");
+        assert_eq!(told.strip_suffix(why), Some(help(check, None).as_str()));
+        let not_understood = "SELECT reorganize('orders')";
+        assert_eq!(help(not_understood, Some("it is gone")), help(not_understood, None));
     }
 }

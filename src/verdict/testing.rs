@@ -194,6 +194,7 @@ pub(crate) fn migration(id: &str) -> MigrationFacts {
         invalid_indexes: Vec::new(),
         half_applied: None,
         shapes: Vec::new(),
+        undescribed: None,
     })
 }
 

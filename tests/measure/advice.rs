@@ -276,6 +276,7 @@ impl<'a> Lab<'a> {
                 "duration_ms": observation.duration, "statements": observation.statements,
                 "blocking": observation.blocking, "removed": observation.removed,
                 "invalid_indexes": observation.invalid_indexes, "shapes": observation.shapes,
+                "undescribed": observation.undescribed,
             });
             run.migrations.push(serde_json::from_value::<Migration>(migration).expect("a migration"));
         }

@@ -7,7 +7,7 @@ use crate::run::{Constraint, Index, Shape, ShapeColumn, Statement};
 use serde::Deserialize;
 
 /// More tables than this are not asked for: a migration that touches so many is a loop, and the record would be full of it.
-const MOST: usize = 100;
+pub(super) const MOST: usize = 100;
 
 /// A place in the history of the database, by the number of the next transaction (`pg_snapshot_xmax`).
 #[derive(Debug, Default, Clone)]
@@ -62,10 +62,10 @@ pub(super) fn touched(statements: &[Statement], now: &Catalog, before: &Columns)
     names.sort_unstable();
     names.dedup();
     let oids = now.oids_of(&names).into_iter().filter(|oid| before.has_table(*oid));
-    oids.take(MOST).collect()
+    oids.collect()
 }
 
-/// Reads them. `since` is where the migration began, and `before` has the columns as they were.
+/// Reads them, the first [`MOST`]. `since` is where the migration began, and `before` has the columns as they were.
 pub(super) async fn read(
     session: &mut impl Ask,
     oids: &[Oid],
@@ -75,11 +75,12 @@ pub(super) async fn read(
     if oids.is_empty() {
         return Ok(Vec::new());
     }
-    let list = oids.iter().map(ToString::to_string).collect::<Vec<_>>().join(",");
+    let list = oids.iter().take(MOST).map(ToString::to_string).collect::<Vec<_>>().join(",");
     let sql = QUERY.replace("$TABLES", &list).replace("$POINT", &since.0);
     let rows = session.ask(&sql).await?;
-    let asked = rows.iter().filter_map(|row| serde_json::from_str::<Asked>(row.first()?.as_deref()?).ok());
-    Ok(asked.map(|table| shape(table, before)).collect())
+    let texts = rows.iter().filter_map(|row| row.first()?.as_deref());
+    let asked = texts.map(|text| serde_json::from_str::<Asked>(text).map_err(|_| AskError::Garbled));
+    asked.map(|table| Ok(shape(table?, before))).collect()
 }
 
 fn shape(asked: Asked, before: &Columns) -> Shape {

@@ -47,6 +47,11 @@ impl<'a> About<'a> {
         named.next().filter(|_| named.next().is_none())
     }
 
+    /// Whether the text is understood, so that there are steps if the table is what they want.
+    pub(super) fn is_understood(&self) -> bool {
+        change(&self.statement.sql).is_some()
+    }
+
     /// The statement as it is.
     fn sql(&self) -> String {
         bare(&self.statement.sql).to_owned()
