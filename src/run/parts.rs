@@ -16,7 +16,15 @@ impl Migration {
         for unit in &mut self.statements {
             let Some(parts) = message::parts(&unit.sql) else {
                 if let Some(at) = alone(unit, rest) {
-                    read_locks(unit, &rest[at]);
+                    if outcome(unit) == outcome(end(&rest[at..])) {
+                        read_locks(unit, &rest[at]);
+                    } else {
+                        notes.push(format!(
+                            "{version}: {} ended otherwise in the second pass, in a transaction of its own, and is left as the \
+                             first pass saw it",
+                            unit.command
+                        ));
+                    }
                     rest = &rest[at + 1..];
                 }
                 continue;
@@ -43,17 +51,28 @@ impl Migration {
     }
 }
 
-/// Where the second pass put this statement into a transaction, if it did, and it ended as in the first, outside of one.
+/// Where the second pass put this statement into a transaction, if it did.
 fn alone(unit: &Statement, seen: &[Statement]) -> Option<usize> {
-    let parts = message::alone(&unit.sql).filter(|_| !unit.in_transaction && unit.status == StatementStatus::Ok)?;
+    let parts = message::alone(&unit.sql).filter(|_| !unit.in_transaction)?;
     let text = &parts.statements[0].text;
-    seen.iter().position(|seen| seen.sql == *text && seen.in_transaction && seen.status == StatementStatus::Ok)
+    seen.iter().position(|seen| seen.sql == *text && seen.in_transaction)
+}
+
+/// Of a statement and what was seen after it, what tells how it ended: constraints that are deferred fail it when its transaction
+/// ends.
+fn end(seen: &[Statement]) -> &Statement {
+    let (statement, after) = (&seen[0], seen.get(1));
+    after.filter(|after| after.sql == "COMMIT" && after.status != StatementStatus::Ok).unwrap_or(statement)
+}
+
+fn outcome(statement: &Statement) -> (StatementStatus, Option<&str>) {
+    (statement.status, statement.error.as_ref().map(|error| error.sqlstate.as_str()))
 }
 
 /// What was sampled of a statement, or not seen at all, as the second pass read it. A lock outside a transaction is held for as
 /// long as its statement takes.
 fn read_locks(unit: &mut Statement, seen: &Statement) {
-    let Some(locks) = &seen.locks else { return };
+    let Some(locks) = seen.locks.as_ref().filter(|_| unit.status == StatementStatus::Ok) else { return };
     let missed = unit.locks.iter().flatten().any(|lock| !locks.iter().any(|read| read.relation == lock.relation));
     if locks.iter().all(|lock| lock.how == How::Exact) && !missed {
         let sampled = std::mem::take(&mut unit.locks).unwrap_or_default();
@@ -111,4 +130,70 @@ fn difference(unit: &Statement, parts: &[Statement]) -> Option<String> {
     }
     let seen: BTreeSet<_> = parts.iter().flat_map(storage).collect();
     storage(unit).into_iter().find(|relation| !seen.contains(relation)).map(|of| format!("{of} was not rewritten"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::observe::postgres::lock_mode::LockMode::{AccessExclusive, RowExclusive};
+    use crate::verdict::testing::{StatementFacts, facts, migration, statement};
+
+    const ALTER: &str = "ALTER TABLE orders ADD n int";
+    const INSERT: &str = "INSERT INTO items VALUES (1)";
+
+    /// A migration that the first pass saw send this outside a transaction, taken apart by what the second pass saw.
+    fn taken_apart(unit: StatementFacts, second: Vec<StatementFacts>) -> (Statement, Vec<String>) {
+        let unit = unit.with(|unit| unit.in_transaction = false);
+        let mut migration = facts().migration(migration("0002").statement(unit)).run().migrations.remove(0);
+        let second: Vec<Statement> = second.into_iter().map(StatementFacts::fact).collect();
+        let notes = migration.take_apart(&second);
+        (migration.statements.remove(0), notes)
+    }
+
+    fn lock(statement: &Statement) -> (How, Option<u64>) {
+        let lock = &statement.locks.as_ref().unwrap()[0];
+        (lock.how, lock.held_ms.map(|held| u64::try_from(held.0.as_millis()).unwrap()))
+    }
+
+    #[test]
+    fn locks_outside_a_transaction_are_the_second_pass_s_and_their_times_the_first_s() {
+        let second =
+            || vec![statement(1, ALTER, 90).locks("public.orders", AccessExclusive, 95), statement(1, "COMMIT", 1)];
+        let (unseen, notes) = taken_apart(statement(1, ALTER, 7).unobserved(), second());
+        assert_eq!((lock(&unseen), notes), ((How::Exact, Some(7)), Vec::new()));
+        let sampled = statement(1, ALTER, 7).locks("public.orders", AccessExclusive, 5);
+        let sampled = sampled.with(|unit| unit.locks.as_mut().unwrap()[0].how = How::Sampled);
+        assert_eq!(lock(&taken_apart(sampled, second()).0), (How::Exact, Some(5)));
+    }
+
+    #[test]
+    fn a_statement_that_ends_otherwise_in_the_second_pass_is_left_with_a_note() {
+        let refused = |sql| statement(1, sql, 1).fails("23503", "violates foreign key constraint");
+        let worked = || statement(1, INSERT, 1).locks("public.items", RowExclusive, 1);
+        for second in [vec![refused(INSERT)], vec![worked(), refused("COMMIT")]] {
+            let (unit, notes) = taken_apart(statement(1, INSERT, 1).unobserved(), second);
+            assert_eq!(unit.locks, None);
+            assert!(notes.len() == 1 && notes[0].contains("INSERT ended otherwise in the second pass"), "{notes:?}");
+        }
+        let (_, notes) = taken_apart(refused(INSERT), vec![worked(), refused("COMMIT")]);
+        assert_eq!(notes, [""; 0], "it failed alike, at its end");
+    }
+
+    #[test]
+    fn a_message_that_ends_otherwise_in_the_second_pass_is_left_whole_with_a_note() {
+        let message = format!("{ALTER};\n{INSERT}");
+        let sent = || statement(1, &message, 9).locks("public.orders", AccessExclusive, 9);
+        let altered = || statement(1, ALTER, 5).locks("public.orders", AccessExclusive, 8);
+        let (unit, notes) = taken_apart(sent(), vec![altered(), statement(2, INSERT, 1)]);
+        assert_eq!((unit.parts.len(), notes), (2, Vec::new()));
+        for (second, why) in [
+            (vec![altered(), statement(2, INSERT, 1).fails("23505", "duplicate key")], "INSERT failed"),
+            (vec![statement(1, ALTER, 5), statement(2, INSERT, 1)], "without AccessExclusiveLock on public.orders"),
+            (vec![altered()], "is left so"),
+        ] {
+            let (unit, notes) = taken_apart(sent(), second);
+            assert!(unit.parts.is_empty());
+            assert!(notes.len() == 1 && notes[0].contains(why), "{notes:?}");
+        }
+    }
 }

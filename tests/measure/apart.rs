@@ -4,7 +4,7 @@
 use std::fmt::Write as _;
 
 use pretty_assertions::assert_eq;
-use rehearsal::run::How;
+use rehearsal::run::{How, Lock};
 use rehearsal::server::session::Session;
 use rehearsal::server::{DATABASE, Endpoint, Server, USER};
 use rehearsal::tap::Messages;
@@ -76,6 +76,36 @@ const SENT: &[&str] = &[
     "SELECT 'a\\'; b'; SELECT 2",
     "SELECT 1; SELECT 2",
     "SELECT count(*), sum(a) FROM t",
+    // One statement, put into a transaction of its own where that is the same.
+    "\n-- é\nALTER TABLE t ADD b int;",
+    "ALTER TABLE t ADD b int;;",
+    "-- é\nSELECT nowhere\nFROM t",
+    "SELEC 1",
+    "INSERT INTO child VALUES (99999)",
+    "INSERT INTO t (id) VALUES (1)",
+    "WITH gone AS (DELETE FROM t WHERE id > 900 RETURNING id) SELECT count(*) FROM gone",
+    "DO $$ BEGIN RAISE NOTICE 'one'; END $$",
+    "DO $$ BEGIN ALTER TABLE t ADD d int; END $$",
+    "DO $$ BEGIN RAISE 'no'; END $$",
+    "DO $$ BEGIN COMMIT; END $$",
+    "CREATE PROCEDURE p() LANGUAGE plpgsql AS 'BEGIN COMMIT; END'",
+    "CALL p()",
+    "DROP TABLE IF EXISTS nothing",
+    "SET LOCAL work_mem = '8MB'",
+    "LOCK TABLE t",
+    "DECLARE c CURSOR FOR SELECT 1",
+    "CREATE INDEX CONCURRENTLY ON t (b)",
+    "REINDEX TABLE t",
+    "VACUUM t",
+    "ANALYZE t",
+    "CREATE TABLE parts (id int) PARTITION BY RANGE (id)",
+    "TRUNCATE child",
+    "BEGIN",
+    "ALTER TABLE t ADD c int",
+    "SELECT nowhere",
+    "SELECT 1",
+    "ROLLBACK",
+    "SELECT 1",
 ];
 
 /// What the server says to each message, on one connection to `database`.
@@ -179,6 +209,13 @@ fn walk(version: usize) {
         find("DELETE FROM t; SELEC 1");
         find("SELECT 1; VACUUM t");
         find("INSERT INTO t (id) VALUES (3002)");
+        // In a transaction of its own.
+        let altered = find("ALTER TABLE t ADD b int").locks.as_ref().expect("they are read");
+        let exact = |lock: &Lock| lock.mode == "AccessExclusiveLock" && lock.how == How::Exact;
+        assert!(altered.iter().any(exact), "{altered:?}");
+        let code = find("DO $$ BEGIN ALTER TABLE t ADD d int; END $$").locks.as_ref().expect("they are read");
+        assert!(code.iter().any(exact), "{code:?}");
+        assert!(find("CALL p()").locks.iter().flatten().all(|lock| lock.how == How::Sampled));
         server.stop().await.expect("the server stops");
     });
 }

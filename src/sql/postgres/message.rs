@@ -45,9 +45,19 @@ pub fn alone(sql: &str) -> Option<Parts> {
     const OF_SCHEMA: [&str; 4] = ["ALTER ", "CREATE ", "DROP ", "REFRESH "];
     let statements = movable(sql).filter(|statements| statements.len() == 1)?;
     let command = statements[0].command.as_str();
-    let changes = OF_ROWS.contains(&command) || OF_SCHEMA.iter().any(|word| command.starts_with(word));
+    let changes = OF_ROWS.contains(&command)
+        || OF_SCHEMA.iter().any(|word| command.starts_with(word))
+        || command == "COMMENT"
+        || (command == "DO" && !may_commit(&statements[0].text));
     let in_place = changes.then(|| in_place(sql, &statements))??;
     Some(Parts { statements, in_place, framed: false })
+}
+
+/// Whether a block of code may end its transaction, which it may not do in one that was begun for it: by the words that do so in
+/// each language (`plpy.commit()`), or by a procedure. A function cannot.
+fn may_commit(code: &str) -> bool {
+    let code = code.to_ascii_lowercase();
+    ["commit", "rollback", "call"].iter().any(|word| code.contains(word))
 }
 
 /// The statements of a message, if each can be sent by itself and within a transaction.
@@ -111,7 +121,13 @@ mod tests {
 
     #[test]
     fn one_that_changes_something_can_stand_in_a_transaction() {
-        for sql in ["ALTER TABLE t ADD a int", "\n-- é\nUPDATE t SET a = 1;", "CREATE INDEX ON t (a)", "TRUNCATE t"] {
+        for sql in [
+            "ALTER TABLE t ADD a int",
+            "\n-- é\nUPDATE t SET a = 1;",
+            "CREATE INDEX ON t (a)",
+            "TRUNCATE t",
+            "DO 'BEGIN DROP TABLE t; END'",
+        ] {
             assert!(alone(sql).is_some(), "{sql}");
         }
         for sql in [
@@ -122,6 +138,9 @@ mod tests {
             "COMMIT",
             "CALL p()",
             "DO 'BEGIN COMMIT; END'",
+            "DO 'BEGIN CALL p(); END'",
+            "LOCK TABLE t",
+            "ANALYZE t",
             "CREATE INDEX CONCURRENTLY ON t (a)",
             "VACUUM t",
             "REINDEX TABLE t",
