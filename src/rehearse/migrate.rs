@@ -28,8 +28,8 @@ const NO_ENCRYPTION: &str = "\nThe tool asked for TLS and left, since between it
     is none: set `sslmode=disable` or `prefer` for the rehearsal, as DATABASE_URL and PGSSLMODE of the command have it";
 
 /// What to say of a tool that went elsewhere, or nowhere.
-const NOTHING_SENT: &str = "the command sent nothing to the scratch server; unless it had nothing to do, it went to another one: \
-    DATABASE_URL and the PG* or MYSQL_* variables lead a tool here";
+const NOTHING_SENT: &str = "the command sent nothing to the scratch server, so that nothing was measured; unless it had nothing \
+    to do, it went to another one: DATABASE_URL and the PG* or MYSQL_* variables lead a tool here";
 
 /// How long after the tool was stopped the server may take to be done with it.
 const SETTLING: Duration = Duration::from_millis(50);
@@ -130,7 +130,7 @@ impl Applying<'_> {
         };
         if matches!(self.work, Work::Command { .. }) {
             if why.is_none() && result.is_ok() && migration.statements.is_empty() {
-                self.events.note(NOTHING_SENT);
+                result = Err(RehearseError::Untrusted(NOTHING_SENT.to_owned()));
             }
             versions::mark(&mut migration.statements, self.target.engine);
         }

@@ -76,7 +76,7 @@ fn locks(statement: &Value) -> Vec<(&str, &str)> {
 
 /// What Alembic says on a server without a tap before it.
 fn directly(sandbox: &Sandbox) -> (String, String) {
-    let idle = Sandbox::migrated_by("true");
+    let idle = Sandbox::migrated_by("psql -qXc 'SELECT 1'");
     idle.run(&["run", "scenario.toml", "--keep"]);
     let socket = fs::read_dir(idle.path("tmp")).expect("our own folder").flatten().find(|entry| entry.path().is_dir());
     let url = format!("postgresql://postgres@/rehearsal?host={}", socket.expect("it was kept").path().display());

@@ -74,8 +74,8 @@ fn a_program_that_insists_on_encryption_is_told_what_to_set() {
 
 #[test]
 fn a_program_that_goes_elsewhere_is_not_taken_for_one_that_did_well() {
-    let ended = Sandbox::migrated_by("true").replacing("queries/new.sql", "status", "total").rehearse().expect(0);
-    let said = ended.stdout.split_whitespace().collect::<Vec<_>>().join(" ");
+    let ended = Sandbox::migrated_by("true").replacing("queries/new.sql", "status", "total").rehearse().expect(4);
+    let said = ended.stderr.split_whitespace().collect::<Vec<_>>().join(" ");
     assert!(said.contains("the command sent nothing to the scratch server"), "{said}");
 }
 

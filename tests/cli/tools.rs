@@ -338,7 +338,7 @@ impl Case {
 
 #[test]
 fn each_tool_is_measured_and_ends_says_and_leaves_what_it_does_without_the_tap() {
-    let idle = Sandbox::migrated_by("true");
+    let idle = Sandbox::migrated_by("psql -qXc 'SELECT 1'");
     idle.run(&["run", "scenario.toml", "--keep"]);
     let kept = fs::read_dir(idle.path("tmp")).expect("our own folder").flatten().find(|entry| entry.path().is_dir());
     let socket = kept.expect("a server was kept").path();

@@ -128,7 +128,7 @@ impl Heavy {
 
     fn check(&self) {
         assert!(tools().is_dir(), "no {}: tests/tools.sh gets it", tools().display());
-        let idle = Sandbox::migrated_by("true");
+        let idle = Sandbox::migrated_by("psql -qXc 'SELECT 1'");
         idle.run(&["run", "scenario.toml", "--keep"]);
         let kept = fs::read_dir(idle.path("tmp")).expect("our own").flatten().find(|entry| entry.path().is_dir());
         let socket = kept.expect("a server was kept").path();

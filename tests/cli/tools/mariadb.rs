@@ -34,8 +34,9 @@ fn sandbox(tool: &str) -> Sandbox {
 
 /// What the tool does without a tap, in the database of a server that was kept.
 fn directly(tool: &str) -> Left {
+    let idle = "mariadb --no-defaults -u$MYSQL_USER --protocol=tcp -h $MYSQL_HOST -P $MYSQL_TCP_PORT -e 'SELECT 1'";
     let idle = Sandbox::empty()
-        .with("scenario.toml", &SCENARIO.replace("sh run.sh", "true"))
+        .with("scenario.toml", &SCENARIO.replace("sh run.sh", idle))
         .with("staging.sql", STAGING)
         .with("queries.sql", "-- name: orders\nSELECT id, total FROM orders;\n");
     idle.run(&["run", "scenario.toml", "--keep"]);
