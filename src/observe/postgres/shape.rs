@@ -106,7 +106,8 @@ fn shape(asked: Asked, before: &Columns) -> Shape {
 }
 
 /// Everything is in `pg_catalog`, which is all that the observer's session searches; so names in definitions are qualified.
-/// What a transaction of the migration wrote is no older than its first one (`age` of `xmin`).
+/// What a transaction of the migration wrote is no older than its first one (`age` of `xmin`). Of the options of a column those
+/// count that can be set (manual, `ALTER TABLE`, `SET ( attribute_option )`); builds are met that set one of their own on all.
 const QUERY: &str = "\
 SELECT json_build_object(
   'oid', c.oid::bigint,
@@ -126,7 +127,9 @@ SELECT json_build_object(
        'not_null', a.attnotnull,
        'default', pg_get_expr(d.adbin, d.adrelid),
        'plain', a.attgenerated = '' AND a.attidentity = '' AND a.attcollation = y.typcollation
-          AND a.attacl IS NULL AND a.attoptions IS NULL AND a.attstorage = y.typstorage AND a.attcompression = ''
+          AND a.attacl IS NULL
+          AND NOT EXISTS (SELECT FROM unnest(a.attoptions) o WHERE o LIKE 'n\\_distinct%')
+          AND a.attstorage = y.typstorage AND a.attcompression = ''
           AND COALESCE(a.attstattarget, -1) = -1 AND a.attinhcount = 0 AND col_description(c.oid, a.attnum) IS NULL,
        'used', EXISTS (SELECT FROM pg_depend e
           LEFT JOIN pg_constraint x ON e.classid = 'pg_constraint'::regclass AND x.oid = e.objid
