@@ -101,7 +101,7 @@ fn while_a_command_migrates_its_children_end_too() {
 
 #[test]
 fn while_the_server_is_stopped_the_record_is_whole() {
-    let sandbox = Sandbox::migrated_by("touch begun; until [ -e go ]; do sleep 0.02; done");
+    let sandbox = Sandbox::migrated_by("psql -qXc 'SELECT 1'; touch begun; until [ -e go ]; do sleep 0.02; done");
     let mut run = sandbox.start();
     run.until("the migration runs", |sandbox| sandbox.path("begun").exists().then_some(()));
     let postmaster = sandbox.postmasters().pop().expect("a server runs");
