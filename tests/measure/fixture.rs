@@ -12,6 +12,9 @@
 //! --> reads and writes of more
 //! ```
 //!
+//! A lock with `?` behind it is one that only some minor versions take: 15.20 looks at the index that a new foreign key points to
+//! under a lock, as 17 does, and 15.18 does not.
+//!
 //! A statement without `-->` lines must have done nothing that [`facts`](crate::facts) would name, besides passing.
 
 use std::path::{Path, PathBuf};

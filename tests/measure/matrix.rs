@@ -115,16 +115,18 @@ fn differs(wrong: &mut String, case: &str, what: &str, expected: &[String], foun
     }
 }
 
-/// Whether what was found is what is known. Lines and sampled locks marked `?` may be missing.
+/// Whether what was found is what is known. Lines and locks marked `?` may be missing.
 fn matches(expected: &[String], found: &[String]) -> bool {
-    let sampled = |lines: &[String]| -> Vec<String> {
-        let locks = lines.iter().find_map(|line| line.strip_prefix("sampled: ")).unwrap_or_default();
+    const OF_LOCKS: [&str; 2] = ["sampled: ", "locks: "];
+    let locks = |lines: &[String], of: &str| -> Vec<String> {
+        let locks = lines.iter().find_map(|line| line.strip_prefix(of)).unwrap_or_default();
         locks.split(", ").filter(|lock| !lock.is_empty()).map(ToOwned::to_owned).collect()
     };
     let rest = |lines: &[String]| -> Vec<String> {
-        lines.iter().filter(|line| !line.starts_with("sampled: ")).cloned().collect()
+        lines.iter().filter(|line| !OF_LOCKS.iter().any(|of| line.starts_with(of))).cloned().collect()
     };
-    within(&sampled(expected), &sampled(found)) && within(&rest(expected), &rest(found))
+    let same_locks = |of: &str| within(&locks(expected, of), &locks(found, of));
+    OF_LOCKS.iter().all(|of| same_locks(of)) && within(&rest(expected), &rest(found))
 }
 
 /// Whether nothing is there that is not known, and nothing is missing that must be there.
