@@ -337,8 +337,11 @@ impl Server {
     /// # Errors
     /// When it is not stopped properly, or its data cannot be had. It is gone all the same.
     pub(crate) async fn give_up_data(self, to: &Path) -> Result<Option<Inside>, ServerError> {
-        if let Access::Mysql(opts) = self.access(self.database()) {
-            mysql::filling::shrink(&mut mysql_async::Conn::new(opts).await?, self.engine()).await?;
+        match self.access(self.database()) {
+            Access::Postgres(config) => postgres::alone::wait_until_alone(&config).await?,
+            Access::Mysql(opts) => {
+                mysql::filling::shrink(&mut mysql_async::Conn::new(opts).await?, self.engine()).await?;
+            }
         }
         match self.provider {
             Provider::Local(server) => server.give_up_data(to).await.map(|()| None),

@@ -1,5 +1,6 @@
 //! What is PostgreSQL's own about a scratch server: its programs, its settings, its data folder.
 
+pub(super) mod alone;
 pub(super) mod binaries;
 pub(super) mod external;
 pub(super) mod facts;
