@@ -12,6 +12,7 @@ mod parts;
 pub mod quantity;
 pub mod query;
 pub mod shape;
+pub mod sql_error;
 
 use std::collections::BTreeMap;
 
@@ -21,12 +22,13 @@ use serde::{Deserialize, Serialize};
 pub use finding::{Class, Conduct, Deploy, Finding, Severity, Status, Step, Verdict, Waived};
 pub use migration::{
     Algorithm, Blocked, Blocking, Blocks, Counters, Figure, HalfApplied, How, InvalidIndex, Lock, Migration,
-    MigrationStatus, Removed, Rerun, Rewrite, RewriteKind, RowVersions, Scan, SqlError, Statement, StatementStatus,
+    MigrationStatus, Removed, Rerun, Rewrite, RewriteKind, RowVersions, Scan, Statement, StatementStatus,
 };
 pub use millis::Millis;
 pub use quantity::{Bytes, Count, Rows, TableRows};
 pub use query::{Change, Column, QueryResult, QuerySet, QueryStatus, Session};
 pub use shape::{Constraint, Index, Shape, ShapeColumn};
+pub use sql_error::{Place, SqlError};
 
 use crate::scenario::{Engine, Limits, Waiver};
 

@@ -9,6 +9,7 @@
 #
 #   DOCKER_HOST                  the engine to use; one that is named so is never started from here
 #   REHEARSAL_KEEP_DOCKER=1      leave a Docker engine that was started here running
+#   TMPDIR                       where the tests keep their files; in memory if it is not set and there is plenty
 #   REHEARSAL_DEBIAN_MIRROR      see tests/images/build.sh
 set -euo pipefail
 shopt -s inherit_errexit # or a failure inside $(...) would be lost
@@ -23,6 +24,7 @@ venv_packages=('alembic==1.20.*' 'psycopg2-binary==2.9.*' 'PyMySQL==1.*' 'mysqlc
 keep_docker=${REHEARSAL_KEEP_DOCKER:-0}
 docker_job=
 build_job=
+memory=
 
 heading() {
     printf '== %s (at %d s)\n' "$1" "$SECONDS" >&2
@@ -244,6 +246,26 @@ set_up() {
     export REHEARSAL_TEST_VENV=$venv
 }
 
+# The servers of the tests make and remove files by the thousand, which is slow on a disk with a journal: they are kept in memory
+# where there is plenty of it, unless TMPDIR says where.
+keep_in_memory() {
+    local available room
+    [[ -z ${TMPDIR:-} && -w /dev/shm ]] || return 0
+    available=$(awk '/^MemAvailable:/ { print int($2 / 1048576) }' /proc/meminfo)
+    room=$(df --output=avail --block-size=1G /dev/shm | tail -n 1)
+    ((available >= 8 && room >= 8)) || return 0
+    memory=$(mktemp -d /dev/shm/rehearsal-tests.XXXXXX)
+    # The servers run as another user where the tests run as root; and programs of the tests are run from there.
+    chmod 755 "$memory"
+    printf '#!/bin/sh\n' >"$memory/program"
+    chmod 755 "$memory/program"
+    ! "$memory/program" 2>/dev/null || export TMPDIR=$memory
+}
+
+forget_memory() {
+    [[ -z $memory ]] || rm -rf "$memory" 2>/dev/null || as_root rm -rf "$memory"
+}
+
 check() {
     heading 'cargo fmt'
     cargo fmt --check
@@ -252,7 +274,8 @@ check() {
     cargo clippy --all-targets --locked -- -D warnings
     heading 'cargo doc'
     RUSTDOCFLAGS='-D warnings' cargo doc --no-deps --locked
-    heading 'cargo test'
+    keep_in_memory
+    heading "cargo test${TMPDIR:+, with its files in $TMPDIR}"
     cargo test --locked
 }
 
@@ -262,7 +285,7 @@ case ${1:-} in
     --setup) keep_docker=1 only_setup=1 ;;
     *) die "unknown argument: $1 (there is only --setup)" ;;
 esac
-trap 'stop_build || true; stop_docker || true' EXIT
+trap 'stop_build || true; stop_docker || true; forget_memory || true' EXIT
 set_up
 if ((only_setup)); then
     heading "ready; the tests want REHEARSAL_TEST_VENV=$venv"

@@ -3,6 +3,7 @@
 use anyhow::bail;
 
 use super::{ExitStatus, Printer};
+use crate::scenario::codes::meant;
 use crate::verdict;
 
 pub(super) fn explain(code: Option<&str>, printer: &Printer) -> anyhow::Result<ExitStatus> {
@@ -13,7 +14,7 @@ pub(super) fn explain(code: Option<&str>, printer: &Printer) -> anyhow::Result<E
         return Ok(ExitStatus::Pass);
     };
     let Some(rule) = verdict::explain(code) else {
-        bail!("there is no finding `{code}`; `rehearsal explain` lists them");
+        bail!("there is no finding `{code}`: {}", meant(code));
     };
     printer.result(&format!("{}: {}\n\n{}", rule.code, rule.title, rule.explain.trim()));
     Ok(ExitStatus::Pass)

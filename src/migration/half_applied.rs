@@ -114,7 +114,7 @@ pub async fn second_try(access: &Access, plan: &Plan, folder: &Path, failed: usi
                         sqlstate: error.state,
                         code: Some(error.code.into()),
                         message: error.message,
-                        detail: None,
+                        ..SqlError::default()
                     };
                     rerun = Some(Rerun { line: statement.line, error });
                     break;

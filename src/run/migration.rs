@@ -3,7 +3,7 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{Millis, Shape};
+use super::{Millis, Shape, SqlError};
 use crate::observe::probe::Stall;
 
 /// One pending migration, as it was applied.
@@ -190,28 +190,6 @@ pub enum StatementStatus {
     Error,
     /// The connection was gone before the server answered.
     Lost,
-}
-
-/// An error of the server.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-pub struct SqlError {
-    /// The five characters of the SQLSTATE.
-    pub sqlstate: String,
-    /// The server's own number of the error (MySQL, MariaDB: `1062`).
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub code: Option<u32>,
-    /// The server's message.
-    pub message: String,
-    /// The server's detail, when it gave one.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub detail: Option<String>,
-}
-
-impl SqlError {
-    /// What people look an error up by: the number where the engine has one (`1062`), else the SQLSTATE (`23505`).
-    pub fn number(&self) -> String {
-        self.code.map_or_else(|| self.sqlstate.clone(), |code| code.to_string())
-    }
 }
 
 /// A relation lock that a statement took, or strengthened.

@@ -43,9 +43,13 @@ pub(super) fn code(value: &Value<'_>) -> Option<String> {
     if CODES.contains(&code) {
         return Some(code.to_owned());
     }
-    let help = match closest(code, CODES) {
+    value.refuse(&format!("names no finding: `{code}`"), meant(code))
+}
+
+/// Which finding a mistyped code may have meant, and where they all are.
+pub(crate) fn meant(code: &str) -> String {
+    match closest(code, CODES) {
         Some(meant) => format!("did you mean `{meant}`? `rehearsal explain` lists all findings"),
         None => "`rehearsal explain` lists all findings".to_owned(),
-    };
-    value.refuse(&format!("names no finding: `{code}`"), &help)
+    }
 }

@@ -5,9 +5,13 @@
 
 use std::fs;
 use std::path::Path;
+use std::time::{Duration, Instant};
 
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
+
+/// How long processes that were killed may take to be gone.
+const ENDING_LIMIT: Duration = Duration::from_secs(5);
 
 /// Ends the processes that work in a folder: servers of every engine work in their data folder (seen on MySQL 9.7 and
 /// MariaDB 10.11 too), and those of PostgreSQL that compute do not notice that their postmaster is gone.
@@ -35,9 +39,7 @@ pub(crate) fn bytes_read(pid: u32) -> Option<u64> {
     };
     let own = read(&Path::new("/proc").join(pid.to_string()))?;
     let is_child = |process: &Path| {
-        // The name, in parentheses, may hold anything; after it come the state and the parent.
-        let stat = fs::read_to_string(process.join("stat")).unwrap_or_default();
-        let parent = stat.rsplit_once(") ").and_then(|(_, rest)| rest.split(' ').nth(1)?.parse().ok());
+        let parent = stat(process).and_then(|stat| stat.split(' ').nth(1)?.parse().ok());
         parent == Some(pid)
     };
     let entries = fs::read_dir("/proc").ok()?.flatten();
@@ -49,13 +51,29 @@ pub(crate) fn bytes_read(pid: u32) -> Option<u64> {
 fn end(unwanted: impl Fn(&Path) -> bool) -> usize {
     let entries = fs::read_dir("/proc").into_iter().flatten().flatten();
     let processes = entries.filter_map(|entry| Some((entry.file_name().to_str()?.parse().ok()?, entry.path())));
-    let mut ended = 0;
+    let mut ending = Vec::new();
     for (pid, process) in processes {
         if pid != Pid::this().as_raw() && unwanted(&process) && kill(Pid::from_raw(pid), Signal::SIGKILL).is_ok() {
-            ended += 1;
+            ending.push(process);
         }
     }
-    ended
+    // A large one takes a moment to give back its memory and its files.
+    let began = Instant::now();
+    while ending.iter().any(|process| is_alive(process)) && began.elapsed() < ENDING_LIMIT {
+        std::thread::sleep(Duration::from_millis(2));
+    }
+    ending.len()
+}
+
+/// Whether a process is more than an entry that waits for its parent to ask how it ended.
+fn is_alive(process: &Path) -> bool {
+    stat(process).is_some_and(|stat| !stat.starts_with(['Z', 'X']))
+}
+
+/// What the kernel tells of a process, from its state on: the name before it, in parentheses, may hold anything.
+fn stat(process: &Path) -> Option<String> {
+    let stat = fs::read_to_string(process.join("stat")).ok()?;
+    stat.rsplit_once(") ").map(|(_, rest)| rest.to_owned())
 }
 
 #[cfg(test)]
@@ -83,6 +101,7 @@ mod tests {
         let folder = tempfile::tempdir().expect("a folder");
         let mut child = Command::new("sleep").arg("600").current_dir(folder.path()).spawn().expect("sleep starts");
         end_those_in(folder.path());
+        assert!(!is_alive(&Path::new("/proc").join(child.id().to_string())), "it is gone once that returns");
         assert_eq!(std::os::unix::process::ExitStatusExt::signal(&child.wait().expect("our child")), Some(9));
     }
 }

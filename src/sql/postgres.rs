@@ -12,6 +12,7 @@ mod lexer;
 pub mod message;
 pub mod names;
 mod nesting;
+pub mod quote;
 pub mod scanner;
 pub mod transaction;
 

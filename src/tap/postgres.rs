@@ -21,8 +21,9 @@ use tokio_util::either::Either;
 use super::Messages;
 use crate::observe::postgres::Observer;
 use crate::observe::postgres::watch::{Answer, TransactionStatus, Watch};
-use crate::run::SqlError;
+use crate::run::{Place, SqlError};
 use crate::server::Endpoint;
+use crate::sql::postgres::quote::ident;
 use apart::Apart;
 use ask::Backend;
 use frame::{Frame, Framer, Message, text};
@@ -378,6 +379,7 @@ fn garbled(error: impl std::fmt::Display) -> RelayError {
 /// The fields of an error message (manual, 54.8 "Error and Notice Message Fields").
 fn sql_error(mut body: &[u8]) -> SqlError {
     let mut error = SqlError::default();
+    let (mut schema, mut table, mut column) = (None, None, None);
     while let [field, rest @ ..] = body {
         if *field == 0 {
             break;
@@ -387,9 +389,15 @@ fn sql_error(mut body: &[u8]) -> SqlError {
             b'C' => error.sqlstate = value,
             b'M' => error.message = value,
             b'D' => error.detail = Some(value),
+            b'H' => error.hint = Some(value),
+            b's' => schema = Some(value),
+            b't' => table = Some(value),
+            b'c' => column = Some(ident(&value)),
             _ => {}
         }
         body = rest;
     }
+    let named = schema.zip(table).map(|(schema, table)| format!("{}.{}", ident(&schema), ident(&table)));
+    error.place = named.map(|table| Box::new(Place { table, column }));
     error
 }

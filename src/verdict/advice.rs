@@ -2,10 +2,11 @@
 //! server said enough of its table, the safe way in SQL ([`steps`]). Longer words are in each rule's `explain`.
 
 pub(super) mod mysql;
+mod offenders;
 mod postgres;
 mod steps;
 
-use crate::run::{Finding, Lock, Migration, Run, Statement, Step};
+use crate::run::{Finding, Lock, Migration, Run, SqlError, Statement, Step};
 use crate::scenario::Engine;
 use steps::About;
 
@@ -106,6 +107,11 @@ pub(super) fn without_waiting(run: &Run, migration: &Migration, index: usize) ->
     let Some(about) = About::new(run, migration, index) else { return Advice::words(postgres::LOCK_TIMEOUT) };
     // What waits for a weaker lock, or takes more than a moment, is better off without.
     steps::of_statement(about).unwrap_or_else(|| Advice::new(postgres::LOCK_TIMEOUT, steps::bounded(about)))
+}
+
+/// The query that finds the rows which a statement failed on; `None` where that is not known for certain.
+pub(super) fn offenders(run: &Run, migration: &Migration, index: usize, error: &SqlError) -> Option<String> {
+    if run.engine() == Engine::Postgres { offenders::query(migration, index, error) } else { None }
 }
 
 /// A statement as it is, with nobody queueing behind it for long.

@@ -1,8 +1,8 @@
 //! `fails-on-data`: a migration failed because of the rows that it met.
 
 use super::cause::Cause;
-use super::{Rule, failure};
-use crate::run::{Finding, Run, Severity};
+use super::{Rule, advice, failure};
+use crate::run::{Finding, Migration, Run, Severity, SqlError};
 use crate::scenario::Engine;
 
 const CODE: &str = "fails-on-data";
@@ -62,36 +62,46 @@ fn judge(run: &Run) -> Vec<Finding> {
                 .on_error(Some(error))
                 .evidence("detail", &error.detail)
                 .evidence("duration_ms", statement.duration_ms);
-            Some(finding.help(help(run.engine(), Cause::of(error))))
+            Some(finding.help(help(run, failure.migration, index, error)))
         })
         .collect()
 }
 
-fn help(engine: Engine, cause: Cause) -> &'static str {
-    match (engine, cause) {
+fn help(run: &Run, migration: &Migration, index: usize, error: &SqlError) -> String {
+    let cause = Cause::of(error);
+    let search = advice::offenders(run, migration, index, error);
+    let find = search.map(|search| format!("`{search}` finds the rows: mend them in a migration before this one"));
+    let then = match (run.engine(), cause) {
         (Engine::Postgres, Cause::Null) => {
-            "backfill the NULLs in batches first; then ADD CHECK (… IS NOT NULL) NOT VALID, VALIDATE, SET NOT NULL"
+            "then ADD CHECK (… IS NOT NULL) NOT VALID, VALIDATE CONSTRAINT in the next transaction, and SET NOT NULL"
         }
-        (Engine::Postgres, Cause::ForeignKey) => {
-            "find the rows that point nowhere (LEFT JOIN … WHERE … IS NULL) and mend them first; then ADD FOREIGN KEY … \
-             NOT VALID and VALIDATE"
-        }
-        (Engine::Postgres, Cause::Duplicate) => {
-            "find the duplicates (GROUP BY … HAVING count(*) > 1) and mend them first; drop the invalid index that \
-             CREATE INDEX CONCURRENTLY leaves behind"
-        }
+        (Engine::Postgres, Cause::ForeignKey) => "then ADD FOREIGN KEY … NOT VALID, and VALIDATE CONSTRAINT",
         (Engine::Postgres, Cause::Check) => {
-            "mend the rows that the check refuses first; or ADD CHECK … NOT VALID now and VALIDATE once they are mended"
+            "or ADD CHECK … NOT VALID now, and VALIDATE CONSTRAINT once they are mended"
         }
-        (_, Cause::Null) => "backfill the NULLs in batches in a migration before this one",
-        (_, Cause::ForeignKey) => {
+        (Engine::Postgres, Cause::Duplicate) if !migration.invalid_indexes.is_empty() => {
+            "and drop the invalid index that CREATE INDEX CONCURRENTLY left behind"
+        }
+        (Engine::Mysql | Engine::Mariadb, Cause::Duplicate) => {
+            "letters that differ may be equal to the column's collation"
+        }
+        _ => "",
+    };
+    let find = find.unwrap_or_else(|| in_words(cause).to_owned());
+    if then.is_empty() { find } else { format!("{find}; {then}") }
+}
+
+/// How to find the rows, where the very query is not known.
+fn in_words(cause: Cause) -> &'static str {
+    match cause {
+        Cause::Null => "backfill the NULLs in batches in a migration before this one",
+        Cause::ForeignKey => {
             "find the rows that point nowhere (LEFT JOIN … WHERE … IS NULL) and mend them in a migration before this one"
         }
-        (_, Cause::Duplicate) => {
-            "find the duplicates (GROUP BY … HAVING COUNT(*) > 1) and mend them first; letters that differ may be equal to \
-             the column's collation"
+        Cause::Duplicate => {
+            "find the duplicates (GROUP BY … HAVING count(*) > 1) and mend them in a migration before this one"
         }
-        (_, Cause::Check) => "find the rows that the check refuses and mend them in a migration before this one",
+        Cause::Check => "find the rows that the check refuses and mend them in a migration before this one",
         _ => "find the rows that this value comes from and mend them in a migration before this one",
     }
 }

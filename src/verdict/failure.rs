@@ -62,10 +62,12 @@ fn fails(statement: &Statement) -> bool {
     statement.status != StatementStatus::Ok && !aftermath && !greeting
 }
 
-/// What the server said, in one sentence: which row or which view it was, it says in the detail.
+/// What the server said, in one sentence: which row or which view it was, it says in the detail, and what it suggests.
 pub(super) fn told(error: &SqlError) -> String {
-    let detail = error.detail.as_deref().map(|detail| format!(": {detail}")).unwrap_or_default();
-    format!("{} ({}){detail}", error.message, error.number())
+    let more = |before: &str, text: &Option<String>| {
+        text.as_deref().map(|text| format!("{before}{}", text.trim_end_matches('.'))).unwrap_or_default()
+    };
+    format!("{} ({}){}{}", error.message, error.number(), more(": ", &error.detail), more("; hint: ", &error.hint))
 }
 
 impl<'a> Failure<'a> {
@@ -76,9 +78,11 @@ impl<'a> Failure<'a> {
 
     /// What the tool said when it stumbled over a statement, to go behind what the server said.
     pub(super) fn said(&self) -> String {
-        let Some(error) = self.migration.error.as_deref().filter(|_| self.error().is_some()) else {
+        let (Some(error), Some(answer)) = (self.migration.error.as_deref(), self.error()) else { return String::new() };
+        // The `sql` tool says again what the server said to it.
+        if error.contains(&answer.message) {
             return String::new();
-        };
+        }
         error.strip_prefix("it ").map_or_else(|| format!("; {error}"), |rest| format!("; the tool {rest}"))
     }
 

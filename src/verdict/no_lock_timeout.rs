@@ -76,7 +76,8 @@ fn waits_for<'a>(run: &Run, statement: &'a Statement) -> Option<(&'a Lock, Optio
     let sized = strong.map(|lock| (lock, table::before(run, &lock.relation).rows));
     let many =
         sized.filter(|(lock, rows)| rows.is_none_or(|rows| rows >= limit::of_table(run, &lock.relation).rewrite_rows));
-    many.max_by_key(|(_, rows)| rows.unwrap_or(u64::MAX))
+    // Of one table the strongest.
+    many.max_by_key(|(lock, rows)| (rows.unwrap_or(u64::MAX), lock.blocks.contains(&Blocks::Reads)))
 }
 
 fn finding(run: &Run, worst: &Waiting<'_>, all: usize) -> Finding {
@@ -140,6 +141,13 @@ mod tests {
     fn with(statement: StatementFacts) -> Facts {
         let tables = facts().table("public.orders", 5_000_000).table("public.colours", 12).table("public.drafts", 0);
         tables.migration(migration("0002").statement(statement))
+    }
+
+    #[test]
+    fn of_several_locks_of_a_table_the_strongest_is_told() {
+        let rebuilds = alter("public.orders", Some(0)).locks("public.orders", Share, 2);
+        let found = judge(&with(rebuilds).run());
+        assert!(found[0].message.contains("would wait for its AccessExclusiveLock on public.orders"), "{found:?}");
     }
 
     #[test]

@@ -207,9 +207,7 @@ fn explain_lists_and_explains() {
         let explained = sandbox.run(&["explain", code]).expect(0).stdout;
         assert!(explained.starts_with(&format!("{code}: ")) && explained.lines().count() > 3, "{explained}");
     }
-    assert_snapshot!(sandbox.run(&["explain", "table-rewrites"]).expect(2).stderr, @"
-    error: there is no finding `table-rewrites`; `rehearsal explain` lists them
-    ");
+    assert_snapshot!(sandbox.run(&["explain", "table-rewrites"]).expect(2).stderr, @"error: there is no finding `table-rewrites`: did you mean `table-rewrite`? `rehearsal explain` lists all findings");
 }
 
 #[test]

@@ -70,6 +70,23 @@ const CASES: &[Case] = &[
     case(&["ALTER TABLE orders ALTER COLUMN total TYPE bigint"], &[REWRITE, WAIT]),
     case(&["ALTER TABLE orders ALTER total SET DATA TYPE numeric(12, 2) USING total::numeric(12, 2)"], &[REWRITE]),
     case(&["ALTER TABLE orders ALTER COLUMN note TYPE varchar(200)"], &["index-rebuild", WAIT]),
+    case(
+        &[
+            "ALTER TABLE orders ADD note2 text, ALTER COLUMN note SET NOT NULL, ALTER status DROP DEFAULT, ADD CHECK (total >= 0)",
+        ],
+        &[SCAN, WAIT],
+    ),
+    Case {
+        random: true,
+        ..case(
+            &[
+                "ALTER TABLE orders ADD CONSTRAINT positive CHECK (total >= 0), ADD seen2 timestamptz DEFAULT clock_timestamp()",
+            ],
+            &[REWRITE, WAIT],
+        )
+    },
+    case(&["ALTER TABLE orders ALTER COLUMN total TYPE bigint, ADD COLUMN n int"], &[REWRITE]),
+    case(&["ALTER TABLE orders DROP COLUMN note, ADD UNIQUE (number, status), ADD note text"], &[SCAN, WAIT]),
     Case {
         besides: "index items: CREATE INDEX items_order_id_idx ON public.items USING btree (order_id), valid",
         ..case(&["DELETE FROM orders WHERE id <= 60"], &["slow-foreign-key-check"])
@@ -118,7 +135,10 @@ const UNKNOWN: &[&str] = &[
     "ALTER TABLE orders ALTER COLUMN customer_id TYPE bigint",
     "ALTER TABLE orders ALTER COLUMN total TYPE bigint USING total + 1",
     "ALTER TABLE orders ADD COLUMN line serial",
-    "ALTER TABLE orders ALTER COLUMN total TYPE bigint, ADD COLUMN n int",
+    "ALTER TABLE orders ALTER COLUMN total TYPE bigint, ADD COLUMN k uuid DEFAULT gen_random_uuid()",
+    "ALTER TABLE orders ADD COLUMN k uuid DEFAULT gen_random_uuid(), ALTER k SET DEFAULT NULL",
+    "ALTER TABLE orders ADD CHECK (total > -1), ADD COLUMN k int REFERENCES customers (id)",
+    "ALTER TABLE orders ADD CHECK (at > '2000-01-01'), ADD at timestamptz DEFAULT clock_timestamp()",
     "CREATE INDEX ON parts (n)",
     "ALTER TABLE log ADD COLUMN k uuid DEFAULT gen_random_uuid()",
     "VACUUM FULL orders",
@@ -193,7 +213,7 @@ async fn walk(version: usize, cases: &[&Case], unknown: &[&str]) {
 }
 
 /// One server, and a copy of the schema for each try.
-struct Lab<'a> {
+pub(crate) struct Lab<'a> {
     server: &'a Server,
     admin: Session,
     tables: serde_json::Value,
@@ -202,7 +222,7 @@ struct Lab<'a> {
 }
 
 impl<'a> Lab<'a> {
-    async fn new(server: &'a Server) -> Self {
+    pub(crate) async fn new(server: &'a Server) -> Self {
         let admin = Session::open(&server.config("postgres")).await.expect("a session");
         for quick in ["ALTER SYSTEM SET fsync = off", "SELECT pg_reload_conf()", "CREATE DATABASE base"] {
             admin.client.batch_execute(quick).await.expect("a server that need not last");
@@ -220,7 +240,7 @@ impl<'a> Lab<'a> {
     }
 
     /// A rig on a fresh copy.
-    async fn rig(&self) -> Rig {
+    pub(crate) async fn rig(&self) -> Rig {
         let name = format!("copy_{}", self.copies.fetch_add(1, Ordering::Relaxed));
         let clone = format!("CREATE DATABASE {name} TEMPLATE base");
         for _ in 0..50 {
@@ -255,7 +275,7 @@ impl<'a> Lab<'a> {
         rig.end().await
     }
 
-    fn judged(&self, observed: &[Observation]) -> Run {
+    pub(crate) fn judged(&self, observed: &[Observation]) -> Run {
         let none: Vec<()> = Vec::new();
         let run = serde_json::json!({
             "schema_version": 1, "rehearsal_version": "0", "started_at": "2026-11-22T09:00:00Z", "duration_ms": 1.0,
@@ -271,8 +291,10 @@ impl<'a> Lab<'a> {
         let none_at_all = rehearsal::run::Millis::default();
         (run.limits.reads_blocked_ms, run.limits.writes_blocked_ms) = (none_at_all, none_at_all);
         for (index, observation) in observed.iter().enumerate() {
+            let failed = observation.statements.iter().any(|statement| statement.error.is_some());
             let migration = serde_json::json!({
-                "id": index.to_string(), "name": index.to_string(), "path": null, "status": "applied",
+                "id": index.to_string(), "name": index.to_string(), "path": null,
+                "status": if failed { "failed" } else { "applied" },
                 "duration_ms": observation.duration, "statements": observation.statements,
                 "blocking": observation.blocking, "removed": observation.removed,
                 "invalid_indexes": observation.invalid_indexes, "shapes": observation.shapes,

@@ -14,6 +14,7 @@ mod fixture;
 mod histories;
 mod history_cases;
 mod matrix;
+mod offenders;
 mod probes;
 mod protocol;
 mod rig;

@@ -128,7 +128,7 @@ pub(super) fn read(current: &[Cells], statements: &[Cells], stages: &[Cells]) ->
 fn error(row: &Cells) -> Option<SqlError> {
     let code = number(row, 8).filter(|code| *code > 0).and_then(|code| u32::try_from(code).ok())?;
     let (sqlstate, message) = (cell(row, 9).to_owned(), cell(row, 10).to_owned());
-    Some(SqlError { sqlstate, code: Some(code), message, detail: None })
+    Some(SqlError { sqlstate, code: Some(code), message, ..SqlError::default() })
 }
 
 fn stage(row: &Cells) -> Option<Stage> {

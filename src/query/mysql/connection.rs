@@ -181,7 +181,7 @@ pub(super) fn sql_error(server: &mysql_async::ServerError) -> SqlError {
         sqlstate: server.state.clone(),
         code: Some(u32::from(server.code)),
         message: server.message.clone(),
-        detail: None,
+        ..SqlError::default()
     }
 }
 

@@ -89,6 +89,7 @@ async fn roll_back(conn: &mut Conn, xid: &str) -> Result<(), Failure> {
             code: Some(code),
             message,
             detail: Some("the data is no longer what it was: leave this query out of the set".to_owned()),
+            ..SqlError::default()
         })),
     }
 }
@@ -170,6 +171,7 @@ async fn refuse_lasting_changes(conn: &mut Conn, query: &Query) -> Result<(), Fa
             code: None,
             message: format!("it was not run: it may write to {table}, whose engine {engine} cannot roll back"),
             detail: Some("leave this query out of the set".to_owned()),
+            ..SqlError::default()
         })),
     }
 }

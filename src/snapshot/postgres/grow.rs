@@ -48,6 +48,7 @@ use crate::scenario::{ProfileWish, TableWish};
 use crate::snapshot::Listen;
 use crate::snapshot::grow::order::{self, Node, Turn};
 use crate::snapshot::grow::{Grown, wish_after};
+use crate::sql::postgres::quote::ident;
 use name::{Relation, Unclear};
 use plan::Plan;
 use table::Table;
@@ -190,7 +191,7 @@ fn check_partition_key(task: &Task<'_>) -> Result<(), GrowError> {
         None => Ok(()),
         Some(column) => Err(GrowError::Column {
             place: task.place.clone(),
-            column: name::shown(&column.name),
+            column: ident(&column.name),
             why: "it decides on the partition and there are no rows to follow; give `range` or `values`".into(),
         }),
     }

@@ -232,7 +232,7 @@ fn sql_error(error: &ServerError<'_>) -> SqlError {
         sqlstate: error.sql_state_ref().map(|state| state.as_str().into_owned()).unwrap_or_default(),
         code: Some(error.error_code().into()),
         message: error.message_str().into_owned(),
-        detail: None,
+        ..SqlError::default()
     }
 }
 
@@ -311,7 +311,7 @@ mod tests {
             sqlstate: "23000".to_owned(),
             code: Some(1062),
             message: "Duplicate entry".to_owned(),
-            detail: None,
+            ..SqlError::default()
         };
         assert_eq!(outcomes(&mut reply, &packets), [done(1), Outcome::Rows(1), Outcome::Error(error)]);
     }

@@ -14,7 +14,14 @@ pub(super) const LOCK_TIMEOUT: &str =
 pub(super) fn instead(statement: &Statement, table: &str) -> String {
     let words = Keywords::of(&statement.sql);
     if words.begins("ALTER TABLE") {
-        alter_table(&words, altered_table(&statement.sql).unwrap_or(table))
+        let table = altered_table(&statement.sql).unwrap_or(table);
+        let is_new = statement.rewrites.as_ref().is_some_and(|rewrites| !rewrites.is_empty());
+        // What reads the rows is the least of it then.
+        let rewrite = is_new.then(|| rewriting(&words, table)).flatten();
+        rewrite
+            .or_else(|| scanning(&words, table))
+            .or_else(|| rewriting(&words, table))
+            .unwrap_or_else(|| LOCK_TIMEOUT.to_owned())
     } else {
         other(&words, table)
     }
@@ -48,8 +55,9 @@ pub(super) fn beside(statement: &Statement, lock: &Lock, scanned: bool) -> Strin
     }
 }
 
-fn alter_table(words: &Keywords, table: &str) -> String {
-    if (words.has("FOREIGN KEY") || words.has("REFERENCES")) && !words.has("NOT VALID") {
+/// An `ALTER TABLE` that reads all rows, or is cheap but for its lock.
+fn scanning(words: &Keywords, table: &str) -> Option<String> {
+    let advice = if (words.has("FOREIGN KEY") || words.has("REFERENCES")) && !words.has("NOT VALID") {
         format!(
             "ALTER TABLE {table} ADD CONSTRAINT … FOREIGN KEY … NOT VALID, commit, then ALTER TABLE {table} VALIDATE \
              CONSTRAINT …, which lets reads and writes go on"
@@ -60,10 +68,7 @@ fn alter_table(words: &Keywords, table: &str) -> String {
              transaction; then SET NOT NULL reads no row, and the check can go"
         )
     } else if words.change_type() {
-        format!(
-            "add a new column to {table} beside the old one, keep both alike with a trigger, backfill in batches, \
-             and swap the names once the application uses the new one"
-        )
+        return rewriting(words, table);
     } else if words.has("USING INDEX") {
         LOCK_TIMEOUT.to_owned()
     } else if words.has("UNIQUE") || words.has("PRIMARY KEY") {
@@ -81,6 +86,19 @@ fn alter_table(words: &Keywords, table: &str) -> String {
             .to_owned()
     } else if words.has("DETACH PARTITION") && !words.has("CONCURRENTLY") {
         "DETACH PARTITION … CONCURRENTLY (PostgreSQL 14 and later), outside a transaction".to_owned()
+    } else {
+        return None;
+    };
+    Some(advice)
+}
+
+/// An `ALTER TABLE` that writes all rows anew.
+fn rewriting(words: &Keywords, table: &str) -> Option<String> {
+    let advice = if words.change_type() {
+        format!(
+            "add a new column to {table} beside the old one, keep both alike with a trigger, backfill in batches, \
+             and swap the names once the application uses the new one"
+        )
     } else if words.has("STORED") || words.has("IDENTITY") || words.has("SERIAL") || words.has("BIGSERIAL") {
         format!("add a plain nullable column to {table}, backfill it in batches, and set its default for new rows only")
     } else if words.has("DEFAULT") && words.has("ADD") {
@@ -89,8 +107,9 @@ fn alter_table(words: &Keywords, table: &str) -> String {
              old ones in batches (a constant default needs none of this; a volatile one rewrites the table)"
         )
     } else {
-        LOCK_TIMEOUT.to_owned()
-    }
+        return None;
+    };
+    Some(advice)
 }
 
 fn other(words: &Keywords, table: &str) -> String {
@@ -152,6 +171,19 @@ mod tests {
             let advice = instead(&statement(1, sql, 1).fact(), "public.orders");
             assert!(advice.contains(part), "{sql}: {advice}");
         }
+    }
+
+    #[test]
+    fn of_a_rewrite_and_a_scan_the_rewrite_is_to_be_avoided() {
+        let sql = "ALTER TABLE orders ADD CHECK (n > 0), ADD token uuid DEFAULT gen_random_uuid()";
+        let both = statement(1, sql, 1);
+        assert!(
+            instead(&both.fact(), "public.orders").contains("NOT VALID"),
+            "the default is a constant for all one knows"
+        );
+        let rewrote = statement(1, sql, 1).rewrite("public.orders", 8_000_000);
+        let advice = instead(&rewrote.fact(), "public.orders");
+        assert!(advice.contains("without a default"), "{advice}");
     }
 
     #[test]

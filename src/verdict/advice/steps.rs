@@ -11,12 +11,14 @@ mod batches;
 mod column;
 mod constraint;
 mod index;
+mod several;
 
 use super::super::limit;
 use super::Advice;
 use crate::run::{Conduct, Migration, MigrationStatus, Run, Shape, Statement, StatementStatus, Step};
 use crate::scenario::Engine;
-use crate::sql::postgres::alter::{Action, Change, bare, change};
+use crate::sql::postgres::alter::{Action, Change, Part, bare, change};
+use crate::sql::postgres::quote::ident;
 
 /// Nobody queues for longer than that behind a step that waits for its lock.
 const LOCK_TIMEOUT: &str = "SET lock_timeout = '2s'";
@@ -49,7 +51,12 @@ impl<'a> About<'a> {
 
     /// Whether the text is understood, so that there are steps if the table is what they want.
     pub(super) fn is_understood(&self) -> bool {
-        change(&self.statement.sql).is_some()
+        let of_catalog = |part: &Part<'_>| matches!(part.action, Action::OfCatalog { .. });
+        change(&self.statement.sql).is_some_and(|change| match change {
+            Change::Alter { parts, .. } => !parts.iter().all(of_catalog),
+            Change::CreateIndex { concurrently, .. } => !concurrently,
+            _ => true,
+        })
     }
 
     /// The statement as it is.
@@ -61,20 +68,29 @@ impl<'a> About<'a> {
 /// The safe way of a statement.
 pub(super) fn of_statement(about: About<'_>) -> Option<Advice> {
     match change(&about.statement.sql)? {
-        Change::Alter { table, action } => {
+        Change::Alter { table, parts } => {
             let shape = about.shape(table)?;
-            match action {
-                Action::AddConstraint { name, kind, columns } => constraint::add(about, shape, name, kind, &columns),
-                Action::SetNotNull { column } => column::set_not_null(about, shape, column),
-                Action::AddColumn { name } => column::add(about, shape, name),
-                Action::ChangeType { column, using } => column::change_type(about, shape, column, using),
+            match &parts[..] {
+                [only] => of_action(about, shape, &only.action),
+                _ => several::apart(about, shape, parts),
             }
         }
-        Change::CreateIndex { name } => index::create(about, name),
+        Change::CreateIndex { name, concurrently: false, .. } => index::create(about, name),
+        Change::CreateIndex { .. } => None,
         Change::DropIndex { if_exists, names } => index::drop(about, if_exists, &names),
         Change::Reindex { what, name } => index::reindex(about, what, name),
         Change::Refresh { view } => index::refresh(about, view),
         Change::Update { table, set, columns, condition } => batches::update(about, table, set, &columns, condition),
+    }
+}
+
+fn of_action(about: About<'_>, shape: &Shape, action: &Action<'_>) -> Option<Advice> {
+    match action {
+        Action::AddConstraint { name, kind, columns, .. } => constraint::add(about, shape, *name, *kind, columns),
+        Action::SetNotNull { column } => column::set_not_null(about, shape, column),
+        Action::AddColumn { name, .. } => column::add(about, shape, name),
+        Action::ChangeType { column, using } => column::change_type(about, shape, column, *using),
+        Action::OfCatalog { .. } => None,
     }
 }
 
@@ -134,12 +150,5 @@ fn beside(parts: &[&str]) -> String {
         }
         name = format!("{}_{end}", &name[..kept]);
     }
-    quote(&name)
-}
-
-/// A name as SQL has it. Words that the server keeps for itself are nothing that [`beside`] makes, which has two parts or more.
-fn quote(name: &str) -> String {
-    let plain = |letter: char| letter.is_ascii_lowercase() || letter.is_ascii_digit() || letter == '_';
-    let begins = name.starts_with(|letter: char| letter.is_ascii_lowercase() || letter == '_');
-    if begins && name.chars().all(plain) { name.to_owned() } else { format!("\"{}\"", name.replace('"', "\"\"")) }
+    ident(&name)
 }

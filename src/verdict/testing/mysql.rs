@@ -79,5 +79,5 @@ impl StatementFacts {
 }
 
 fn error(code: u32, sqlstate: &str, message: &str) -> SqlError {
-    SqlError { sqlstate: sqlstate.to_owned(), code: Some(code), message: message.to_owned(), detail: None }
+    SqlError { sqlstate: sqlstate.to_owned(), code: Some(code), message: message.to_owned(), ..SqlError::default() }
 }

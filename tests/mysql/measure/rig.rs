@@ -115,7 +115,7 @@ fn refused(error: mysql_async::Error) -> Outcome {
             sqlstate: error.state,
             code: Some(u32::from(error.code)),
             message: error.message,
-            detail: None,
+            ..SqlError::default()
         }),
         other => panic!("{other}"),
     }

@@ -7,6 +7,7 @@ use tokio_postgres::Client;
 
 use super::GrowError;
 pub(crate) use crate::snapshot::grow::near::nearest;
+use crate::sql::postgres::quote::ident;
 
 /// A relation that could be meant.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -28,20 +29,13 @@ impl Relation {
 
     /// Its name as a person would write it, with its schema.
     pub(crate) fn shown(&self) -> String {
-        format!("{}.{}", shown(&self.schema), shown(&self.name))
+        format!("{}.{}", ident(&self.schema), ident(&self.name))
     }
 }
 
 /// Quotes an identifier for SQL. Always with quotes, so that no list of keywords is needed.
 pub(crate) fn quote(name: &str) -> String {
     format!("\"{}\"", name.replace('"', "\"\""))
-}
-
-/// An identifier as a person would write it in a scenario: with quotes only where they are needed.
-pub(crate) fn shown(name: &str) -> String {
-    let plain = name.starts_with(|c: char| c.is_ascii_lowercase() || c == '_')
-        && name.chars().all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '_');
-    if plain { name.to_owned() } else { quote(name) }
 }
 
 /// Every relation of the database that is not the server's own.
@@ -96,12 +90,12 @@ pub(crate) fn resolve<'a>(written: &str, all: &'a [Relation]) -> Result<&'a Rela
             many => return Err(Unclear::Ambiguous(many.iter().map(|r| full_name(r)).collect())),
         }
     }
-    let names = all.iter().map(|r| if r.visible { shown(&r.name) } else { full_name(r) });
+    let names = all.iter().map(|r| if r.visible { ident(&r.name) } else { full_name(r) });
     Err(Unclear::Missing(nearest(written, names)))
 }
 
 fn full_name(relation: &Relation) -> String {
-    format!("{}.{}", shown(&relation.schema), shown(&relation.name))
+    format!("{}.{}", ident(&relation.schema), ident(&relation.name))
 }
 
 /// The parts of a dotted name; `None` if its quotes do not close or a part is empty.
@@ -191,7 +185,7 @@ mod tests {
     #[test]
     fn quoting_survives_quotes() {
         assert_eq!(quote("a\"b"), "\"a\"\"b\"");
-        assert_eq!(shown("order_lines2"), "order_lines2");
-        assert_eq!(shown("2nd"), "\"2nd\"");
+        assert_eq!(ident("order_lines2"), "order_lines2");
+        assert_eq!(ident("2nd"), "\"2nd\"");
     }
 }

@@ -11,12 +11,13 @@ use tokio_postgres::types::{FromSql, Type};
 use super::error::{GrowError, Place};
 use super::kind::Kind;
 use super::maker::Maker;
-use super::name::{nearest, shown};
+use super::name::nearest;
 use super::source::{Pool, Source};
 use super::table::{Column, Table};
 use super::tuples::Tuples;
 use crate::scenario::{ColumnWish, TableWish};
 use crate::snapshot::grow::text::Texts;
+use crate::sql::postgres::quote::ident;
 
 /// The most different values of one column that are kept in memory.
 const MOST_DISTINCT: u64 = 10_000_000;
@@ -24,9 +25,9 @@ const MOST_DISTINCT: u64 = 10_000_000;
 /// What the scenario says of columns and cannot be meant.
 pub(crate) fn problems(table: &Table, wish: &TableWish, place: &Place) -> Vec<GrowError> {
     let problem = |(name, column_wish): (&String, &ColumnWish)| {
-        let (place, column) = (place.clone(), shown(name));
+        let (place, column) = (place.clone(), ident(name));
         let Some(at) = table.position(name) else {
-            let near = nearest(name, table.columns.iter().map(|column| shown(&column.name)));
+            let near = nearest(name, table.columns.iter().map(|column| ident(&column.name)));
             return Some(GrowError::NoSuchColumn { place, column, near });
         };
         let spread = column_wish.distribution.is_some() && column_wish.distinct.is_none();
@@ -108,7 +109,7 @@ pub(crate) async fn source(
     let maker = ranged.or_else(|| Maker::new(&column.kind));
     let values = distinct(count, sampled, maker.as_ref(), rng).map_err(|found| GrowError::Column {
         place: place.clone(),
-        column: shown(&column.name),
+        column: ident(&column.name),
         why: format!("`distinct` is {count}, but only {found} different values of {} can be had", column.declared),
     })?;
     Ok(Some(Source::Pool(Pool::spread(values, wish.distribution))))
@@ -173,7 +174,7 @@ async fn range(client: &Client, column: &Column, low: &str, high: &str, place: &
     }
     let empty = || GrowError::Column {
         place: place.clone(),
-        column: shown(&column.name),
+        column: ident(&column.name),
         why: format!("the range from `{low}` to `{high}` is empty"),
     };
     if bounds[0] > bounds[1] {
@@ -185,7 +186,7 @@ async fn range(client: &Client, column: &Column, low: &str, high: &str, place: &
 fn refused(column: &Column, value: &str, place: &Place, source: tokio_postgres::Error) -> GrowError {
     GrowError::Value {
         place: place.clone(),
-        column: shown(&column.name),
+        column: ident(&column.name),
         declared: column.declared.clone(),
         value: value.to_owned(),
         source,

@@ -10,7 +10,6 @@ use super::error::{GrowError, Place};
 use super::keys::{self, Keeping};
 use super::kind::Kind;
 use super::maker::Maker;
-use super::name::shown;
 use super::shaped::Pattern;
 use super::source::{Pool, Source, World};
 use super::table::Table;
@@ -19,6 +18,7 @@ use crate::scenario::{ColumnWish, TableWish};
 use crate::snapshot::grow::combine::Combinations;
 use crate::snapshot::grow::fake::Fake;
 use crate::snapshot::grow::text::Texts;
+use crate::sql::postgres::quote::ident;
 
 /// How the rows of one table are made.
 #[derive(Debug)]
@@ -158,7 +158,7 @@ impl Draft<'_> {
 
     /// An error about one column.
     pub(crate) fn column_error(&self, at: usize, why: String) -> GrowError {
-        GrowError::Column { place: self.place.clone(), column: shown(&self.table.columns[at].name), why }
+        GrowError::Column { place: self.place.clone(), column: ident(&self.table.columns[at].name), why }
     }
 
     /// Settles a column that the scenario gives values for, if nothing else settled it.

@@ -10,7 +10,7 @@ use std::collections::HashSet;
 use super::error::GrowError;
 use super::keys::{Combined, Keeping};
 use super::kind::Kind;
-use super::name::{quote, shown};
+use super::name::quote;
 use super::plan::Draft;
 use super::promised;
 use super::shared;
@@ -19,6 +19,7 @@ use super::table::{Foreign, Table};
 use super::tuples::{self, Tuples};
 use crate::scenario::ColumnWish;
 use crate::snapshot::grow::combine::{Combinations, hash};
+use crate::sql::postgres::quote::ident;
 
 /// A parent with more keys than this times those in the sample has its references drawn anew.
 const REACH: u64 = 2;
@@ -242,7 +243,7 @@ fn leave_null(draft: &mut Draft<'_>, key: &Foreign, at: usize, why: &str) {
     draft.sources[at] = Some(Source::Null);
     draft.notes.push(format!(
         "{} of {} is NULL in all new rows: foreign key {} {why}",
-        shown(&draft.table.columns[at].name),
+        ident(&draft.table.columns[at].name),
         draft.place.table,
         key.name
     ));

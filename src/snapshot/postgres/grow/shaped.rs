@@ -14,7 +14,6 @@ use super::error::GrowError;
 use super::keys::{Keeping, Vary};
 use super::kind::Kind;
 use super::maker::{Maker, framed, put_uuid};
-use super::name::shown;
 use super::plan::Draft;
 use super::source::Source;
 use super::table::Column;
@@ -27,6 +26,7 @@ use crate::snapshot::grow::phrase::{self, Phrases};
 use crate::snapshot::grow::scale::Scale;
 use crate::snapshot::grow::shape::{Common, Pick, Shape, nth};
 use crate::snapshot::grow::shuffle::mix;
+use crate::sql::postgres::quote::ident;
 
 mod reference;
 mod toast;
@@ -169,7 +169,7 @@ pub(crate) async fn settle(draft: &mut Draft<'_>, keeping: &Keeping, pattern: &P
         .filter(|at| draft.sources[*at].is_none() && draft.wish_of(*at).is_none())
         .map(|at| &draft.table.columns[at])
         .filter(|column| profile_of(pattern, column).is_some_and(|profile| profile.null_fraction < 1.0))
-        .map(|column| format!("{} ({})", shown(&column.name), column.declared))
+        .map(|column| format!("{} ({})", ident(&column.name), column.declared))
         .collect();
     if !left.is_empty() {
         let table = draft.table.relation.shown();
@@ -323,7 +323,7 @@ async fn literals(client: &Client, draft: &Draft<'_>, column: &Column) -> Result
                LATERAL regexp_matches(pg_get_constraintdef(c.oid), '''((?:[^'']|'''')*)''::', 'g') AS m
                WHERE c.conrelid = $1 AND c.contype = 'c' AND a.attname = $2
                  AND pg_get_constraintdef(c.oid) ~ '= ANY|=' AND pg_get_constraintdef(c.oid) !~ '~|LIKE'";
-    let failed = GrowError::reading(&format!("the CHECK constraints of {}", shown(&column.name)));
+    let failed = GrowError::reading(&format!("the CHECK constraints of {}", ident(&column.name)));
     let rows = client.query(sql, &[&draft.table.relation.oid, &column.name]).await.map_err(failed)?;
     Ok(rows.iter().map(|row| row.get::<_, String>(0).replace("''", "'")).collect())
 }

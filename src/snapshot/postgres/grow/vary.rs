@@ -3,11 +3,12 @@
 use super::error::GrowError;
 use super::keys::{Keeping, Vary};
 use super::kind::Kind;
-use super::name::{quote, shown};
+use super::name::quote;
 use super::plan::Draft;
 use super::source::{Moments, Numbered, Over, Source};
 use crate::scenario::Pattern;
 use crate::snapshot::grow::text::Counted;
+use crate::sql::postgres::quote::ident;
 
 /// 2023-01-01 and the three years from it, in days since 2000-01-01.
 const FIRST_DAY: i64 = 8_401;
@@ -40,7 +41,7 @@ pub(crate) async fn settle(draft: &mut Draft<'_>, keeping: &Keeping) -> Result<(
 async fn count(draft: &Draft<'_>, at: usize, many: u64, over: Over) -> Result<Source, GrowError> {
     let column = &draft.table.columns[at];
     let (client, name) = (draft.client, quote(&column.name));
-    let failed = GrowError::reading(&format!("the greatest {} of {}", shown(&column.name), draft.place.table));
+    let failed = GrowError::reading(&format!("the greatest {} of {}", ident(&column.name), draft.place.table));
     let greatest = match column.kind {
         Kind::Date => format!("max({name} - date '2000-01-01') FILTER (WHERE isfinite({name}))"),
         Kind::Float8 | Kind::Numeric { .. } => format!("floor(max({name}))"),
@@ -83,7 +84,7 @@ async fn moment(draft: &mut Draft<'_>, at: usize) -> Result<Source, GrowError> {
         micros("max"),
         draft.table.read_sql()
     );
-    let failed = GrowError::reading(&format!("the moments in {} of {}", shown(&column.name), draft.place.table));
+    let failed = GrowError::reading(&format!("the moments in {} of {}", ident(&column.name), draft.place.table));
     let row = draft.client.query_one(&sql, &[]).await.map_err(failed)?;
     let room = if row.get(0) {
         1_000_000
@@ -161,7 +162,7 @@ fn counted(draft: &Draft<'_>, at: usize, pattern: &Pattern) -> Result<Source, Gr
 /// A sign that no existing value has before a last word of letters and digits.
 async fn marker(draft: &Draft<'_>, at: usize) -> Result<char, GrowError> {
     let column = &draft.table.columns[at];
-    let failed = GrowError::reading(&format!("the texts in {} of {}", shown(&column.name), draft.place.table));
+    let failed = GrowError::reading(&format!("the texts in {} of {}", ident(&column.name), draft.place.table));
     for marker in ['-', '.', '_', '~', '+', '#'] {
         let sql = format!(
             "SELECT EXISTS (SELECT FROM {} WHERE {}::text ~* '[{marker}][0-9a-z]+(@|\\s*$)')",

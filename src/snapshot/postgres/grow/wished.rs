@@ -3,11 +3,12 @@
 use tokio_postgres::Client;
 
 use super::error::{GrowError, Place};
-use super::name::{self, Relation, Unclear, shown};
+use super::name::{self, Relation, Unclear};
 use super::table::{Foreign, Table};
 use crate::scenario::TableWish;
 use crate::snapshot::grow::meant;
 use crate::snapshot::grow::near::{nearest, table_and_column};
+use crate::sql::postgres::quote::ident;
 
 /// Adds the references that are wished for a table to its foreign keys.
 pub(crate) async fn add_references(
@@ -19,7 +20,7 @@ pub(crate) async fn add_references(
 ) -> Result<(), GrowError> {
     for (name, column) in &wish.columns {
         let Some(written) = column.references.as_ref().filter(|_| table.position(name).is_some()) else { continue };
-        let refused = |why: String| GrowError::Column { place: place.clone(), column: shown(name), why };
+        let refused = |why: String| GrowError::Column { place: place.clone(), column: ident(name), why };
         if table.is_foreign(name) {
             return Err(refused("it has a foreign key, which its values follow; leave `references` out".into()));
         }
@@ -37,7 +38,7 @@ pub(crate) async fn add_references(
         let found =
             [is(true), is(false)].into_iter().flatten().find_map(|name| columns.iter().find(|(c, _)| *c == name));
         let Some((parent_column, category)) = found else {
-            let near = nearest(parent_column, columns.iter().map(|(name, _)| shown(name)));
+            let near = nearest(parent_column, columns.iter().map(|(name, _)| ident(name)));
             let why = format!("`references`: {} has no column {parent_column}{}", parent.shown(), meant(&near));
             return Err(refused(why));
         };
@@ -48,7 +49,7 @@ pub(crate) async fn add_references(
         }
         let only = if parent.kind == 'r' { "ONLY " } else { "" };
         table.foreign.push(Foreign {
-            name: format!("`references` of {}", shown(name)),
+            name: format!("`references` of {}", ident(name)),
             columns: vec![name.clone()],
             parent: parent.oid,
             parent_sql: format!("{only}{}", parent.sql()),

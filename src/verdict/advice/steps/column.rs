@@ -116,7 +116,7 @@ pub(super) fn change_type(about: About<'_>, shape: &Shape, column: &str, using: 
 }
 
 /// Whether the statement gave the table new storage; a type that changes in the catalog alone needs none of this.
-fn rewrites(about: About<'_>, shape: &Shape) -> bool {
+pub(super) fn rewrites(about: About<'_>, shape: &Shape) -> bool {
     about.statement.rewrites.iter().flatten().any(|new| new.relation == shape.table)
 }
 

@@ -6,11 +6,11 @@ use tokio_postgres::Client;
 use super::super::error::{GrowError, Place};
 use super::super::kind::{Kind, put_numeric};
 use super::super::maker::Maker;
-use super::super::name::shown;
 use super::super::overrides;
 use super::super::table::Column;
 use crate::profile::ColumnProfile;
 use crate::snapshot::grow::numbers::Numbers;
+use crate::sql::postgres::quote::ident;
 
 /// The kind of a column; a `numeric` without digits in its declaration has as many after the point as its values have.
 pub(super) fn kind_of(kind: &Kind, profile: &ColumnProfile) -> Kind {
@@ -41,7 +41,7 @@ pub(super) async fn numbers(
         if !texts.is_empty() {
             let row = client.query_one(&sql, &[&texts]).await.map_err(|source| GrowError::Value {
                 place: place.clone(),
-                column: shown(&column.name),
+                column: ident(&column.name),
                 declared: column.declared.clone(),
                 value: texts.iter().take(3).map(|text| text.as_str()).collect::<Vec<_>>().join(", "),
                 source,
