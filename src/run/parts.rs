@@ -3,7 +3,7 @@
 
 use std::collections::BTreeSet;
 
-use super::{How, Lock, Migration, Statement, StatementStatus};
+use super::{How, Lock, Migration, SqlError, Statement, StatementStatus};
 use crate::sql::postgres::message;
 
 impl Migration {
@@ -45,7 +45,10 @@ impl Migration {
                 continue;
             }
             let lines = parts.statements.iter().map(|part| unit.line.map_or(part.line, |first| first + part.line - 1));
-            unit.parts = seen.iter().cloned().zip(lines).map(|(part, line)| of_unit(part, line, unit)).collect();
+            let blanks =
+                parts.in_place.iter().zip(&texts).map(|(sent, text)| sent.chars().count() - text.chars().count());
+            let all = seen.iter().cloned().zip(lines).zip(blanks);
+            unit.parts = all.map(|((part, line), blanks)| of_unit(part, line, blanks, unit)).collect();
         }
         notes
     }
@@ -86,9 +89,13 @@ fn read_locks(unit: &mut Statement, seen: &Statement) {
     unit.lock_timeout_ms = unit.lock_timeout_ms.or(seen.lock_timeout_ms);
 }
 
-fn of_unit(part: Statement, line: u32, unit: &Statement) -> Statement {
+/// A part, which begins on this line. It was sent behind so many blanks, so that the server counted as in the whole message.
+fn of_unit(part: Statement, line: u32, blanks: usize, unit: &Statement) -> Statement {
+    let in_part = |position: u32| position.checked_sub(u32::try_from(blanks).ok()?);
+    let error = part.error.map(|error| SqlError { position: error.position.and_then(in_part), ..error });
     Statement {
         line: Some(line),
+        error,
         connection: unit.connection,
         version: unit.version.clone(),
         bookkeeping: part.bookkeeping || unit.bookkeeping,
@@ -177,6 +184,24 @@ mod tests {
         }
         let (_, notes) = taken_apart(refused(INSERT), vec![worked(), refused("COMMIT")]);
         assert_eq!(notes, [""; 0], "it failed alike, at its end");
+    }
+
+    #[test]
+    fn the_place_of_an_error_is_one_in_its_part() {
+        let message = format!("{ALTER};\n-- ä\nALTER TABLE orders\n  ADD m nope");
+        let failing = "ALTER TABLE orders\n  ADD m nope";
+        let place = message.chars().count() - 3;
+        let refused = |sql: &str| {
+            statement(1, sql, 1).fails("42704", "no such type").with(|statement| {
+                let error = statement.error.as_mut().unwrap();
+                error.position = u32::try_from(place).ok();
+            })
+        };
+        let (unit, notes) = taken_apart(refused(&message), vec![statement(1, ALTER, 1), refused(failing)]);
+        assert_eq!(notes, [""; 0]);
+        let error = unit.parts[1].error.as_ref().unwrap();
+        let before = u32::try_from(failing.chars().count() - 3).unwrap();
+        assert_eq!((error.position, error.line_in(failing), unit.parts[1].line), (Some(before), Some(2), Some(3)));
     }
 
     #[test]

@@ -5,6 +5,7 @@ mod ask;
 mod frame;
 #[cfg(test)]
 mod fuzz;
+mod refusal;
 mod unit;
 
 use std::collections::VecDeque;
@@ -21,12 +22,11 @@ use tokio_util::either::Either;
 use super::Messages;
 use crate::observe::postgres::Observer;
 use crate::observe::postgres::watch::{Answer, TransactionStatus, Watch};
-use crate::run::{Place, SqlError};
 use crate::server::Endpoint;
-use crate::sql::postgres::quote::ident;
 use apart::Apart;
 use ask::Backend;
 use frame::{Frame, Framer, Message, text};
+use refusal::sql_error;
 use unit::{Tracker, Unit};
 
 /// A connection to the server.
@@ -374,30 +374,4 @@ fn process_id(body: &[u8]) -> u32 {
 
 fn garbled(error: impl std::fmt::Display) -> RelayError {
     RelayError::Garbled(error.to_string())
-}
-
-/// The fields of an error message (manual, 54.8 "Error and Notice Message Fields").
-fn sql_error(mut body: &[u8]) -> SqlError {
-    let mut error = SqlError::default();
-    let (mut schema, mut table, mut column) = (None, None, None);
-    while let [field, rest @ ..] = body {
-        if *field == 0 {
-            break;
-        }
-        let (value, rest) = text(rest);
-        match field {
-            b'C' => error.sqlstate = value,
-            b'M' => error.message = value,
-            b'D' => error.detail = Some(value),
-            b'H' => error.hint = Some(value),
-            b's' => schema = Some(value),
-            b't' => table = Some(value),
-            b'c' => column = Some(ident(&value)),
-            _ => {}
-        }
-        body = rest;
-    }
-    let named = schema.zip(table).map(|(schema, table)| format!("{}.{}", ident(&schema), ident(&table)));
-    error.place = named.map(|table| Box::new(Place { table, column }));
-    error
 }

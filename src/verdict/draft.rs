@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use serde::Serialize;
 
-use crate::run::{Finding, Migration, QueryResult, Severity, SqlError};
+use crate::run::{Finding, Migration, QueryResult, Severity, SqlError, Statement};
 
 impl Finding {
     /// A finding with nothing but its sentence.
@@ -35,6 +35,19 @@ impl Finding {
         let statement = statement.and_then(|index| migration.statements.get(index));
         self.line = statement.and_then(|statement| statement.line);
         self.version = statement.and_then(|statement| statement.version.clone());
+        self
+    }
+
+    /// It is about the line on which a statement failed, when the server said where in it.
+    pub(super) fn at_error_of(mut self, statement: &Statement) -> Self {
+        let within = statement.error.as_ref().and_then(|error| error.line_in(&statement.sql));
+        let is_long = statement.sql.contains('\n');
+        self.line = match (statement.line, within) {
+            (Some(first), Some(line)) => Some(first + line - 1),
+            // Of a message that was sent as a whole.
+            (None, Some(line)) if is_long => Some(line),
+            _ => self.line,
+        };
         self
     }
 

@@ -59,6 +59,7 @@ fn judge(run: &Run) -> Vec<Finding> {
             );
             let finding = Finding::new(CODE, Severity::Error, message)
                 .in_migration(failure.migration, Some(index))
+                .at_error_of(statement)
                 .on_error(Some(error))
                 .evidence("detail", &error.detail)
                 .evidence("duration_ms", statement.duration_ms);

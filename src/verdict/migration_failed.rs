@@ -58,6 +58,10 @@ fn judge(run: &Run) -> Vec<Finding> {
                 .evidence("tool", &failure.migration.error)
                 .on_error(error)
                 .evidence("detail", error.and_then(|error| error.detail.as_deref()));
+            let finding = match failure.statement {
+                Some((_, statement)) => finding.at_error_of(statement),
+                None => finding,
+            };
             let is_lost = failure.statement.is_some_and(|(_, statement)| statement.status == StatementStatus::Lost);
             let unsaid = if is_lost { LOST } else { TOOL };
             finding.help(error.map_or(unsaid, |error| help(run.engine(), Cause::of(error))))

@@ -137,6 +137,7 @@ fn judge(run: &Run) -> Vec<Finding> {
         );
         let finding = Finding::new(CODE, Severity::Error, message)
             .in_migration(failure.migration, Some(index))
+            .at_error_of(statement)
             .on_error(Some(error))
             .evidence("version", &server.version);
         Some(finding.help(

@@ -84,10 +84,10 @@ fn what_a_later_server_would_understand_is_told_as_such() {
 #[test]
 fn wrong_sql_in_the_second_file_keeps_the_first_ones_result_and_spares_the_third() {
     let sandbox = Sandbox::shop()
-        .with("migrations/002_wrong.sql", "SELECT 1;\n\nALTER TABLE order ADD COLUMN note text;\n")
+        .with("migrations/002_wrong.sql", "SELECT 1;\n\nALTER TABLE orders\n    ADD COLUMN note textt;\n")
         .with("migrations/003_never.sql", "CREATE TABLE never ();\n");
     let ended = sandbox.rehearse().expect(1);
-    assert!(ended.stdout.contains("error[migration-failed] migrations/002_wrong.sql:3"), "{}", ended.stdout);
+    assert!(ended.stdout.contains("error[migration-failed] migrations/002_wrong.sql:4"), "{}", ended.stdout);
     let record = sandbox.record();
     let status = |index: usize| record["migrations"][index]["status"].as_str().expect("every migration has a status");
     assert_eq!([status(0), status(1), status(2)], ["applied", "failed", "not_run"]);

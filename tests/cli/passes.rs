@@ -110,6 +110,18 @@ fn a_finding_is_about_the_statement_of_a_message_that_did_it() {
 }
 
 #[test]
+fn an_error_is_told_by_its_line_in_the_message() {
+    for (last, line) in
+        [("ALTER TABLE orders\n  ADD CHECK (total > 0),\n  ADD tags textt", 4), ("ALTER TABEL orders", 2)]
+    {
+        let sandbox = Sandbox::migrated_by(&format!("psql -Xc \"SELECT 1;\n{last}\""));
+        let ended = sandbox.run(&["run", "scenario.toml", "--out", "out", "--passes", "2"]).expect(1);
+        let failure = finding(&sandbox, "migration-failed");
+        assert_eq!(failure["line"], line, "{failure:#}\n{}", ended.stdout);
+    }
+}
+
+#[test]
 fn the_statement_of_a_message_that_failed_is_told_by_a_second_pass() {
     let message =
         "psql -Xc \"UPDATE orders SET total = total + 1;\nALTER TABLE orders ADD CHECK (total > 10);\nSELECT 1\"";
