@@ -40,10 +40,27 @@ pub struct ShapeColumn {
     pub default: Option<String>,
     /// Whether it is neither generated nor an identity, and has no collation, privileges, comment or storage of its own.
     pub plain: bool,
-    /// Whether an index, a constraint, a view or anything else but its default depends on it.
-    pub used: bool,
+    /// What depends on it besides its default.
+    pub dependents: Dependents,
+    /// The sequence that it owns (`serial`).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub sequence: Option<String>,
     /// Whether it might be NULL before the migration; `null` for one that the migration made.
     pub was_nullable: Option<bool>,
+}
+
+/// What depends on a column besides its default.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Dependents {
+    /// Nothing.
+    #[default]
+    None,
+    /// Only what can be carried over to another column: indexes, checks and keys of its own table that are as they are made, and a
+    /// sequence of its own.
+    Own,
+    /// Something else: a view, another table's foreign key, a policy, statistics.
+    Others,
 }
 
 /// A constraint.

@@ -69,6 +69,14 @@ const CASES: &[Case] = &[
     Case { random: true, ..case(&["ALTER TABLE orders ADD seen timestamptz DEFAULT clock_timestamp()"], &[REWRITE]) },
     case(&["ALTER TABLE orders ALTER COLUMN total TYPE bigint"], &[REWRITE, WAIT]),
     case(&["ALTER TABLE orders ALTER total SET DATA TYPE numeric(12, 2) USING total::numeric(12, 2)"], &[REWRITE]),
+    case(&["ALTER TABLE orders ALTER COLUMN customer_id TYPE bigint"], &[REWRITE, WAIT]),
+    case(&["ALTER TABLE items ALTER COLUMN order_id TYPE bigint"], &[REWRITE]),
+    case(&["ALTER TABLE items ALTER COLUMN id TYPE bigint"], &[REWRITE]),
+    case(&["ALTER TABLE notes ALTER COLUMN id TYPE bigint"], &[REWRITE, WAIT]),
+    case(
+        &["ALTER TABLE notes ALTER COLUMN id TYPE bigint, ADD CONSTRAINT late CHECK (at > '2000-01-01'), DROP body"],
+        &[REWRITE, WAIT],
+    ),
     case(&["ALTER TABLE orders ALTER COLUMN note TYPE varchar(200)"], &["index-rebuild", WAIT]),
     case(
         &[
@@ -123,6 +131,7 @@ const ODD: &[Case] = &[
             &[REWRITE],
         )
     },
+    case(&["ALTER TABLE \"Odd Shop\".\"Order \"\"Lines\"\"\" ALTER COLUMN \"ID\" TYPE bigint"], &[REWRITE]),
     case(&["DROP INDEX \"Odd Shop\".\"I \"\" i\""], &[WAIT]),
     case(&["REINDEX INDEX \"Odd Shop\".\"I \"\" i\""], &[WAIT]),
 ];
@@ -132,7 +141,9 @@ const NOT_NULL: [&str; 4] = ["SET NOT NULL", "PRIMARY KEY", "TYPE bigint", "gen_
 
 /// What the server must not be told, since the safe way is another or none is known for certain.
 const UNKNOWN: &[&str] = &[
-    "ALTER TABLE orders ALTER COLUMN customer_id TYPE bigint",
+    "ALTER TABLE orders ALTER COLUMN id TYPE bigint",
+    "ALTER TABLE orders ALTER COLUMN number TYPE bigint, ADD CONSTRAINT c CHECK (number > 0)",
+    "ALTER TABLE orders ALTER COLUMN number TYPE bigint, ALTER COLUMN total TYPE bigint",
     "ALTER TABLE orders ALTER COLUMN total TYPE bigint USING total + 1",
     "ALTER TABLE orders ADD COLUMN line serial",
     "ALTER TABLE orders ALTER COLUMN total TYPE bigint, ADD COLUMN k uuid DEFAULT gen_random_uuid()",
@@ -157,6 +168,11 @@ CREATE INDEX orders_customer ON orders (customer_id);
 CREATE INDEX orders_open ON orders (note) WHERE note <> '';
 CREATE TABLE items (id int PRIMARY KEY, order_id int REFERENCES orders (id));
 INSERT INTO items SELECT g, g + 100 FROM generate_series(1, 1200) g;
+CREATE TABLE notes (
+    id serial PRIMARY KEY, at timestamptz DEFAULT '2026-01-01', body text, UNIQUE (at, id) DEFERRABLE, CHECK (id > 0 AND at > '2001-01-01')
+);
+INSERT INTO notes (body) SELECT 'b' || g FROM generate_series(1, 12000) g;
+CREATE INDEX notes_expr ON notes ((id + 1), at DESC) INCLUDE (id) WHERE id > 5;
 CREATE TABLE log (at timestamptz, n int);
 INSERT INTO log SELECT now(), g FROM generate_series(1, 1200) g;
 CREATE MATERIALIZED VIEW per_customer AS SELECT id AS customer_id, length(name) FROM customers;

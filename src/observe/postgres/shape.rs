@@ -3,7 +3,7 @@
 use super::ask::{Ask, AskError};
 use super::catalog::{Catalog, Oid};
 use super::columns::Columns;
-use crate::run::{Constraint, Index, Shape, ShapeColumn, Statement};
+use crate::run::{Constraint, Dependents, Index, Shape, ShapeColumn, Statement};
 use serde::Deserialize;
 
 /// More tables than this are not asked for: a migration that touches so many is a loop, and the record would be full of it.
@@ -45,7 +45,8 @@ struct AskedColumn {
     not_null: bool,
     default: Option<String>,
     plain: bool,
-    used: bool,
+    dependents: Dependents,
+    sequence: Option<String>,
 }
 
 /// The tables that these statements are about and that were there before: what they locked against somebody, wrote anew or read.
@@ -91,7 +92,8 @@ fn shape(asked: Asked, before: &Columns) -> Shape {
         not_null: column.not_null,
         default: column.default,
         plain: column.plain,
-        used: column.used,
+        dependents: column.dependents,
+        sequence: column.sequence,
     };
     Shape {
         table: asked.table,
@@ -131,10 +133,21 @@ SELECT json_build_object(
           AND NOT EXISTS (SELECT FROM unnest(a.attoptions) o WHERE o LIKE 'n\\_distinct%')
           AND a.attstorage = y.typstorage AND a.attcompression = ''
           AND COALESCE(a.attstattarget, -1) = -1 AND a.attinhcount = 0 AND col_description(c.oid, a.attnum) IS NULL,
-       'used', EXISTS (SELECT FROM pg_depend e
+       'dependents', (SELECT CASE WHEN count(*) = 0 THEN 'none'
+            WHEN bool_and(k.relkind = 'i' OR k.relkind = 'S' AND e.deptype = 'a' OR x.conrelid = c.oid
+               AND x.contype IN ('c', 'f', 'p', 'u') AND obj_description(x.oid, 'pg_constraint') IS NULL) IS NOT TRUE
+            OR bool_or(k.relkind IS NULL AND x.oid IS NULL)
+            OR EXISTS (SELECT FROM pg_index i WHERE i.indrelid = c.oid AND (i.indisclustered OR i.indisreplident))
+            THEN 'others' ELSE 'own' END
+          FROM pg_depend e
           LEFT JOIN pg_constraint x ON e.classid = 'pg_constraint'::regclass AND x.oid = e.objid
+          LEFT JOIN pg_class k ON e.classid = 'pg_class'::regclass AND k.oid = e.objid
           WHERE e.refclassid = 'pg_class'::regclass AND e.refobjid = c.oid AND e.refobjsubid = a.attnum
-          AND (e.classid <> 'pg_attrdef'::regclass OR e.objid IS DISTINCT FROM d.oid) AND x.contype IS DISTINCT FROM 'n')
+          AND (e.classid <> 'pg_attrdef'::regclass OR e.objid IS DISTINCT FROM d.oid) AND x.contype IS DISTINCT FROM 'n'),
+       'sequence', (SELECT quote_ident(m.nspname) || '.' || quote_ident(k.relname) FROM pg_depend e
+          JOIN pg_class k ON e.classid = 'pg_class'::regclass AND k.oid = e.objid JOIN pg_namespace m ON m.oid = k.relnamespace
+          WHERE e.refclassid = 'pg_class'::regclass AND e.refobjid = c.oid AND e.refobjsubid = a.attnum
+          AND k.relkind = 'S' AND e.deptype = 'a' LIMIT 1)
      ) ORDER BY a.attnum)
      FROM pg_attribute a JOIN pg_type y ON y.oid = a.atttypid
      LEFT JOIN pg_attrdef d ON d.adrelid = a.attrelid AND d.adnum = a.attnum

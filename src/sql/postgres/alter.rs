@@ -5,9 +5,11 @@
 //! Source: the synopses of the PostgreSQL 18 manual.
 
 mod action;
+mod column;
 mod reader;
 
 pub use action::{Action, Part};
+pub use column::{constraint_with, index_with, names_column};
 
 use super::cursor::{Cursor, Token};
 use super::lexer::Kind;

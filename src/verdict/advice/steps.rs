@@ -7,6 +7,7 @@
 //! Sources: PostgreSQL 18 manual, `ALTER TABLE` (Notes), `CREATE INDEX` ("Building Indexes Concurrently"), `DROP INDEX`,
 //! `REINDEX`, `REFRESH MATERIALIZED VIEW`, and 43.8 "Transaction Management". Tested by applying them.
 
+mod another_type;
 mod batches;
 mod column;
 mod constraint;
@@ -89,7 +90,7 @@ fn of_action(about: About<'_>, shape: &Shape, action: &Action<'_>) -> Option<Adv
         Action::AddConstraint { name, kind, columns, .. } => constraint::add(about, shape, *name, *kind, columns),
         Action::SetNotNull { column } => column::set_not_null(about, shape, column),
         Action::AddColumn { name, .. } => column::add(about, shape, name),
-        Action::ChangeType { column, using } => column::change_type(about, shape, column, *using),
+        Action::ChangeType { column, using } => another_type::change(about, shape, column, *using),
         Action::OfCatalog { .. } => None,
     }
 }
@@ -151,4 +152,14 @@ fn beside(parts: &[&str]) -> String {
         name = format!("{}_{end}", &name[..kept]);
     }
     ident(&name)
+}
+
+/// The last part of a qualified name, as it stands there.
+fn last(name: &str) -> &str {
+    let mut quoted = false;
+    let dot = name.char_indices().filter(|(_, letter)| {
+        quoted ^= *letter == '"';
+        *letter == '.' && !quoted
+    });
+    dot.last().map_or(name, |(at, _)| &name[at + 1..])
 }

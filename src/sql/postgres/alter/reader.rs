@@ -4,7 +4,7 @@ use super::super::cursor::{Cursor, Token};
 use super::super::lexer::Kind;
 
 /// The tokens of a statement. A doubled quote is part of the name that it is in.
-fn tokens(sql: &str) -> Vec<Token<'_>> {
+pub(super) fn tokens(sql: &str) -> Vec<Token<'_>> {
     let mut tokens: Vec<Token<'_>> = Vec::new();
     for token in Cursor::new(sql, true) {
         let offset = |part: &str| (part.as_ptr() as usize).saturating_sub(sql.as_ptr() as usize);

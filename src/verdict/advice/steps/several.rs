@@ -13,8 +13,9 @@ pub(super) fn apart(about: About<'_>, shape: &Shape, parts: Vec<Part<'_>>) -> Op
         parts.into_iter().partition(|part| is_momentary(&part.action, rewrites));
     let adds = |part: &Part<'_>| matches!(part.action, Action::AddColumn { .. });
     let changes = |part: &Part<'_>| matches!(part.action, Action::ChangeType { .. });
-    // Which of the two wrote the table anew is not known.
-    if long.is_empty() || long.iter().any(adds) && long.iter().any(changes) {
+    // Which of them wrote the table anew is not known, nor what becomes of an index of two of them.
+    let types = long.iter().filter(|part| changes(part)).count();
+    if long.is_empty() || types > 1 || types > 0 && long.iter().any(adds) {
         return None;
     }
     // What takes a moment comes first, and so before what it may be about.
@@ -22,6 +23,11 @@ pub(super) fn apart(about: About<'_>, shape: &Shape, parts: Vec<Part<'_>>) -> Op
     let mut of_long = of_long.filter_map(|written| shape.columns.iter().find(|column| is_named(written, &column.name)));
     let of_moments: Vec<&str> = moments.iter().filter_map(|part| column_of(&part.action)).collect();
     if of_long.any(|column| of_moments.iter().any(|written| is_named(written, &column.name))) {
+        return None;
+    }
+    // A rule of a column that gets another type would be carried over, and then made again.
+    let other_type = long.iter().filter(|part| changes(part)).find_map(|part| column_of(&part.action));
+    if other_type.is_some_and(|column| long.iter().any(|part| may_be_rule_of(shape, &part.action, column))) {
         return None;
     }
     long.sort_by_key(|part| pass(&part.action));
@@ -45,6 +51,13 @@ fn is_momentary(action: &Action<'_>, rewrites: bool) -> bool {
         Action::AddColumn { default, simple, .. } => *simple && !(*default && rewrites),
         Action::AddConstraint { .. } | Action::SetNotNull { .. } | Action::ChangeType { .. } => false,
     }
+}
+
+/// Whether an action adds a constraint to this column, for all one knows.
+fn may_be_rule_of(shape: &Shape, action: &Action<'_>, column: &str) -> bool {
+    let Action::AddConstraint { name, .. } = action else { return false };
+    let known = name.and_then(|name| shape.constraints.iter().find(|made| is_named(name, &made.name)));
+    known.is_none_or(|known| known.columns.iter().any(|of| is_named(column, of)))
 }
 
 fn column_of<'a>(action: &Action<'a>) -> Option<&'a str> {
