@@ -72,7 +72,14 @@ impl Loader {
                     Some(draft) => draft.examples.push(example),
                     None => self.problem(file, line, Fault::Unnamed),
                 },
-                Some(Err(fault)) => self.problem(file, line, fault),
+                Some(Err(fault)) => {
+                    // What follows has a name, if not one that can be.
+                    if matches!(fault, Fault::BadName(_)) {
+                        self.finish(file, text, draft.take());
+                        unnamed = true;
+                    }
+                    self.problem(file, line, fault);
+                }
                 None => match (&mut draft, token.kind) {
                     (_, Kind::Unclosed(what)) => {
                         self.problem(file, line, Fault::Unclosed(what));

@@ -5,6 +5,7 @@
 // Tests are handed to the lab as they are written.
 #![allow(clippy::needless_pass_by_value)]
 
+mod advice;
 mod checks;
 mod dumps;
 mod external;

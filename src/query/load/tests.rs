@@ -86,6 +86,11 @@ fn every_fault_is_reported_with_its_line_and_a_way_out() {
         ("-- nothing\n", "q.sql:1: the file has no query: begin each with a line `-- name: SOME_NAME`"),
         ("\nSELECT 1;\n", "q.sql:2: this statement has no name: write a line `-- name: SOME_NAME` above it"),
         (
+            "-- name: a\nSELECT 1;\n-- name: the end\nSELECT 1;\n",
+            "q.sql:3: `-- name: the end` is not a name of a query: write `-- name: list_orders`, with letters, digits, `_`, `-` and \
+             `.` (`:many` and the like may follow)",
+        ),
+        (
             "-- name: a\nSELECT 1;\n\nSELECT 2;",
             "q.sql:4: the query `a` goes on after its `;`: a query is one statement, so put a line `-- name: …` above the next",
         ),

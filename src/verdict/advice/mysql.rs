@@ -3,6 +3,8 @@
 //! Sources: MySQL 9.7 manual, 17.12.1 "Online DDL Operations" and 17.12.8 "Online DDL Limitations"; what was seen on 9.7.4,
 //! MariaDB 10.11 and 11.8.
 
+pub(super) mod steps;
+
 use super::super::keywords::{Keywords, altered_table};
 use crate::run::{Algorithm, Statement};
 
@@ -29,7 +31,7 @@ fn alter_table(words: &Keywords, algorithm: Option<Algorithm>, table: &str) -> S
     let adds_index = ["INDEX", "KEY", "UNIQUE", "FULLTEXT"].iter().any(|kind| words.has(&format!("ADD {kind}")));
     let adds_constraint = ["CONSTRAINT", "CHECK", "PRIMARY KEY"].iter().any(|kind| words.has(&format!("ADD {kind}")));
     let adds_column = words.has("ADD COLUMN") || words.has("ADD") && !adds_index && !adds_constraint;
-    if words.has("FOREIGN KEY") && words.has("ADD") {
+    if words.has("FOREIGN KEY") && words.has("ADD") && rewrites {
         format!(
             "look for rows that point nowhere first, then SET SESSION foreign_key_checks = 0 before ALTER TABLE {table} ADD \
              CONSTRAINT … FOREIGN KEY …: nothing is copied or read, and both tables are locked for a moment only"
