@@ -27,7 +27,7 @@ pub use migration::{
 pub use millis::Millis;
 pub use quantity::{Bytes, Count, Rows, TableRows};
 pub use query::{Change, Column, QueryResult, QuerySet, QueryStatus, Session};
-pub use shape::{Constraint, Dependents, Index, Shape, ShapeColumn};
+pub use shape::{Constraint, Dependents, Index, Partition, Shape, ShapeColumn};
 pub use sql_error::{Place, SqlError};
 
 use crate::scenario::{Engine, Limits, Waiver};

@@ -17,6 +17,9 @@ pub struct Shape {
     pub alone: bool,
     /// Whether it has triggers other than those of foreign keys.
     pub triggers: bool,
+    /// What it is as a partition of another table; left out where it is none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub partition: Option<Partition>,
     /// Columns of the primary key; empty where there is none.
     pub primary_key: Vec<String>,
     /// The columns that the migration made or changed.
@@ -25,6 +28,15 @@ pub struct Shape {
     pub constraints: Vec<Constraint>,
     /// All indexes.
     pub indexes: Vec<Index>,
+}
+
+/// What a table is as a partition.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Partition {
+    /// What holds for its rows (`pg_get_partition_constraintdef`); `null` where nothing does.
+    pub condition: Option<String>,
+    /// Whether it takes the rows that no other one does.
+    pub default: bool,
 }
 
 /// A column that a migration made or changed.

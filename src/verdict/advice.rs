@@ -7,7 +7,7 @@ mod postgres;
 mod steps;
 
 use super::keywords::Keywords;
-use crate::run::{Conduct, Finding, Lock, Migration, Run, SqlError, Statement, StatementStatus, Step};
+use crate::run::{Conduct, Finding, Lock, Migration, Run, SqlError, StatementStatus, Step};
 use crate::scenario::Engine;
 use crate::sql::postgres::alter::bare;
 use steps::About;
@@ -149,8 +149,12 @@ pub(super) fn in_batches(run: &Run, migration: &Migration, index: Option<usize>,
 }
 
 /// How to lock a table only as a bystander (PostgreSQL): one that the statement is not about, and may have read all of.
-pub(super) fn beside(statement: &Statement, lock: &Lock, scanned: bool) -> String {
-    postgres::beside(statement, lock, scanned)
+pub(super) fn beside(run: &Run, migration: &Migration, index: usize, lock: &Lock, scanned: bool) -> Advice {
+    let about = About::new(run, migration, index).filter(|_| scanned && lock.partition);
+    let known = about.and_then(steps::of_statement);
+    known
+        .unwrap_or_else(|| Advice::words(postgres::beside(&migration.statements[index], lock, scanned)))
+        .under(migration, index)
 }
 
 /// How not to wait long for a lock, or for a weaker one (PostgreSQL).

@@ -128,7 +128,7 @@ fn finding(run: &Run, migration: &Migration, index: usize, lock: &Lock) -> Findi
         .evidence("scanned", scan.is_some())
         .evidence("rows", rows)
         .evidence("limit_rows", limit)
-        .help(advice::beside(statement, lock, scan.is_some()))
+        .advice(advice::beside(run, migration, index, lock, scan.is_some()))
 }
 
 #[cfg(test)]

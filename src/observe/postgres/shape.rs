@@ -3,7 +3,7 @@
 use super::ask::{Ask, AskError};
 use super::catalog::{Catalog, Oid};
 use super::columns::Columns;
-use crate::run::{Constraint, Dependents, Index, Shape, ShapeColumn, Statement};
+use crate::run::{Constraint, Dependents, Index, Partition, Shape, ShapeColumn, Statement};
 use serde::Deserialize;
 
 /// More tables than this are not asked for: a migration that touches so many is a loop, and the record would be full of it.
@@ -31,6 +31,7 @@ struct Asked {
     partitioned: bool,
     alone: bool,
     triggers: bool,
+    partition: Option<Partition>,
     primary_key: Vec<String>,
     columns: Vec<AskedColumn>,
     constraints: Vec<Constraint>,
@@ -100,6 +101,7 @@ fn shape(asked: Asked, before: &Columns) -> Shape {
         partitioned: asked.partitioned,
         alone: asked.alone,
         triggers: asked.triggers,
+        partition: asked.partition,
         primary_key: asked.primary_key,
         columns: asked.columns.into_iter().map(column).collect(),
         constraints: asked.constraints,
@@ -118,6 +120,8 @@ SELECT json_build_object(
   'alone', c.relkind = 'r' AND NOT c.relispartition AND NOT EXISTS
      (SELECT FROM pg_inherits i WHERE c.oid IN (i.inhrelid, i.inhparent)),
   'triggers', EXISTS (SELECT FROM pg_trigger t WHERE t.tgrelid = c.oid AND NOT t.tgisinternal),
+  'partition', CASE WHEN c.relispartition THEN json_build_object('condition', pg_get_partition_constraintdef(c.oid),
+     'default', pg_get_expr(c.relpartbound, c.oid) = 'DEFAULT') END,
   'primary_key', COALESCE((SELECT json_agg(quote_ident(a.attname) ORDER BY k.place)
      FROM pg_constraint p CROSS JOIN unnest(p.conkey) WITH ORDINALITY k(number, place)
      JOIN pg_attribute a ON a.attrelid = c.oid AND a.attnum = k.number

@@ -34,6 +34,11 @@ pub enum Change<'a> {
         /// For which rows it is, if not for all.
         condition: Option<&'a str>,
     },
+    /// `CREATE TABLE … PARTITION OF`.
+    CreatePartition {
+        /// The partitioned table.
+        of: &'a str,
+    },
     /// `DROP INDEX` without `CONCURRENTLY` and `CASCADE`.
     DropIndex {
         /// Whether `IF EXISTS` is said.
@@ -92,6 +97,7 @@ pub fn change(sql: &str) -> Option<Change<'_>> {
     let change = match () {
         () if reader.eat(&["ALTER", "TABLE"]) => alter_table(&mut reader),
         () if reader.eat(&["CREATE", "INDEX"]) || reader.eat(&["CREATE", "UNIQUE", "INDEX"]) => create(&mut reader),
+        () if reader.eat(&["CREATE", "TABLE"]) => create_table(&mut reader),
         () if reader.eat(&["DROP", "INDEX"]) => drop_index(&mut reader),
         () if reader.eat(&["REINDEX", "INDEX"]) => reindex(&mut reader, "INDEX"),
         () if reader.eat(&["REINDEX", "TABLE"]) => reindex(&mut reader, "TABLE"),
@@ -117,6 +123,15 @@ fn create<'a>(reader: &mut Reader<'a>) -> Option<Change<'a>> {
     let condition = reader.rest_outside().iter().find(|token| token.is("WHERE")).map(|token| reader.after(*token));
     reader.finish();
     Some(Change::CreateIndex { name, concurrently, condition })
+}
+
+fn create_table<'a>(reader: &mut Reader<'a>) -> Option<Change<'a>> {
+    reader.eat(&["IF", "NOT", "EXISTS"]);
+    reader.qualified()?;
+    reader.eat(&["PARTITION", "OF"]).then_some(())?;
+    let of = reader.qualified()?;
+    reader.finish();
+    Some(Change::CreatePartition { of })
 }
 
 fn drop_index<'a>(reader: &mut Reader<'a>) -> Option<Change<'a>> {
@@ -198,7 +213,10 @@ mod tests {
         assert_eq!(change("DROP INDEX IF EXISTS a, s.b"), two);
         assert_eq!(change("REINDEX TABLE t"), Some(Change::Reindex { what: "TABLE", name: "t" }));
         assert_eq!(change("REFRESH MATERIALIZED VIEW v WITH DATA"), Some(Change::Refresh { view: "v" }));
+        let partition = change("CREATE TABLE IF NOT EXISTS p PARTITION OF shop.t FOR VALUES IN (1)");
+        assert_eq!(partition, Some(Change::CreatePartition { of: "shop.t" }));
         for unknown in [
+            "CREATE TABLE t (id int)",
             "DROP INDEX a CASCADE",
             "DROP INDEX CONCURRENTLY a",
             "REINDEX (VERBOSE) TABLE t",

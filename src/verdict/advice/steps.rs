@@ -12,6 +12,7 @@ mod batches;
 mod column;
 mod constraint;
 mod index;
+mod partition;
 mod several;
 
 use super::super::limit;
@@ -78,6 +79,7 @@ pub(super) fn of_statement(about: About<'_>) -> Option<Advice> {
         }
         Change::CreateIndex { name, concurrently: false, .. } => index::create(about, name),
         Change::CreateIndex { .. } => None,
+        Change::CreatePartition { .. } => partition::create(about),
         Change::DropIndex { if_exists, names } => index::drop(about, if_exists, &names),
         Change::Reindex { what, name } => index::reindex(about, what, name),
         Change::Refresh { view } => index::refresh(about, view),
@@ -91,6 +93,7 @@ fn of_action(about: About<'_>, shape: &Shape, action: &Action<'_>) -> Option<Adv
         Action::SetNotNull { column } => column::set_not_null(about, shape, column),
         Action::AddColumn { name, .. } => column::add(about, shape, name),
         Action::ChangeType { column, using } => another_type::change(about, shape, column, *using),
+        Action::Attach { partition } => partition::attach(about, partition),
         Action::OfCatalog { .. } => None,
     }
 }

@@ -36,6 +36,11 @@ pub enum Action<'a> {
         /// Whether there is nothing else to it but a type, and whether it may be NULL.
         simple: bool,
     },
+    /// `ATTACH PARTITION name …`.
+    Attach {
+        /// The new partition.
+        partition: &'a str,
+    },
     /// What is written to the catalog alone: `DROP [COLUMN]`, `DROP CONSTRAINT`, `ALTER … SET DEFAULT`, `DROP DEFAULT` and
     /// `DROP NOT NULL`.
     OfCatalog {
@@ -67,6 +72,7 @@ pub(super) fn part(text: &str) -> Option<Part<'_>> {
         () if reader.eat(&["ADD"]) => add(&mut reader),
         () if reader.eat(&["ALTER"]) => alter_column(&mut reader),
         () if reader.eat(&["DROP"]) => drop(&mut reader),
+        () if reader.eat(&["ATTACH", "PARTITION"]) => attach(&mut reader),
         () => None,
     };
     action.filter(|_| reader.is_at_end()).map(|action| Part { text, action })
@@ -141,6 +147,15 @@ fn alter_column<'a>(reader: &mut Reader<'a>) -> Option<Action<'a>> {
     Some(Action::ChangeType { column, using })
 }
 
+fn attach<'a>(reader: &mut Reader<'a>) -> Option<Action<'a>> {
+    let partition = reader.qualified()?;
+    if !reader.eat(&["DEFAULT"]) {
+        reader.eat(&["FOR", "VALUES"]).then_some(())?;
+        reader.finish();
+    }
+    Some(Action::Attach { partition })
+}
+
 fn drop<'a>(reader: &mut Reader<'a>) -> Option<Action<'a>> {
     let constraint = reader.eat(&["CONSTRAINT"]);
     if !constraint {
@@ -192,6 +207,9 @@ mod tests {
         assert_eq!(alter(&on("ALTER COLUMN c SET NOT NULL")), Some(Action::SetNotNull { column: "c" }));
         let sql = on("ALTER c TYPE numeric(9, 2) USING c::numeric");
         assert_eq!(alter(&sql), Some(Action::ChangeType { column: "c", using: Some("c::numeric") }));
+        let bounds = "ATTACH PARTITION shop.\"P\" FOR VALUES FROM (1, 'a') TO (2, MAXVALUE)";
+        assert_eq!(alter(&on(bounds)), Some(Action::Attach { partition: "shop.\"P\"" }));
+        assert_eq!(alter(&on("ATTACH PARTITION p DEFAULT")), Some(Action::Attach { partition: "p" }));
         for unknown in [
             "ADD CHECK (a > 0) NOT VALID",
             "ADD CONSTRAINT u UNIQUE USING INDEX u",

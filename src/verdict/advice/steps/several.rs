@@ -49,7 +49,10 @@ fn is_momentary(action: &Action<'_>, rewrites: bool) -> bool {
     match action {
         Action::OfCatalog { .. } => true,
         Action::AddColumn { default, simple, .. } => *simple && !(*default && rewrites),
-        Action::AddConstraint { .. } | Action::SetNotNull { .. } | Action::ChangeType { .. } => false,
+        Action::AddConstraint { .. }
+        | Action::Attach { .. }
+        | Action::SetNotNull { .. }
+        | Action::ChangeType { .. } => false,
     }
 }
 
@@ -65,7 +68,7 @@ fn column_of<'a>(action: &Action<'a>) -> Option<&'a str> {
         Action::AddColumn { name, .. } => Some(name),
         Action::SetNotNull { column } | Action::ChangeType { column, .. } => Some(column),
         Action::OfCatalog { column } => *column,
-        Action::AddConstraint { .. } => None,
+        Action::AddConstraint { .. } | Action::Attach { .. } => None,
     }
 }
 
@@ -78,6 +81,6 @@ fn pass(action: &Action<'_>) -> u8 {
         Action::AddColumn { .. } => 2,
         Action::SetNotNull { .. } => 3,
         Action::AddConstraint { kind: 'p' | 'u', .. } => 4,
-        Action::AddConstraint { .. } => 5,
+        Action::AddConstraint { .. } | Action::Attach { .. } => 5,
     }
 }
