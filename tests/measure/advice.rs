@@ -146,6 +146,8 @@ const NOT_NULL: [&str; 4] = ["SET NOT NULL", "PRIMARY KEY", "TYPE bigint", "gen_
 /// What the server must not be told, since the safe way is another or none is known for certain.
 const UNKNOWN: &[&str] = &[
     "ALTER TABLE orders ALTER COLUMN id TYPE bigint",
+    "ALTER TABLE tags ALTER COLUMN id TYPE bigint",
+    "ALTER TABLE tags ALTER COLUMN n TYPE bigint",
     "ALTER TABLE orders ALTER COLUMN number TYPE bigint, ADD CONSTRAINT c CHECK (number > 0)",
     "ALTER TABLE orders ALTER COLUMN number TYPE bigint, ALTER COLUMN total TYPE bigint",
     "ALTER TABLE orders ALTER COLUMN total TYPE bigint USING total + 1",
@@ -184,6 +186,10 @@ CREATE UNIQUE INDEX per_customer_id ON per_customer (customer_id);
 CREATE TABLE parts (n int) PARTITION BY RANGE (n);
 CREATE TABLE parts_1 PARTITION OF parts FOR VALUES FROM (0) TO (100000);
 INSERT INTO parts SELECT g FROM generate_series(1, 1200) g;
+CREATE TABLE tags (id int PRIMARY KEY, n int UNIQUE);
+INSERT INTO tags SELECT g, g FROM generate_series(1, 12000) g;
+CREATE TABLE tagged (tag int REFERENCES tags);
+COMMENT ON CONSTRAINT tags_n_key ON tags IS 'which would be lost';
 CREATE TABLE loose (n int);
 INSERT INTO loose SELECT 200000 + g FROM generate_series(1, 12000) g;
 CREATE TABLE kinds (kind text, n int) PARTITION BY LIST (kind);

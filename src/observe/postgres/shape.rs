@@ -138,9 +138,8 @@ SELECT json_build_object(
           AND a.attstorage = y.typstorage AND a.attcompression = ''
           AND COALESCE(a.attstattarget, -1) = -1 AND a.attinhcount = 0 AND col_description(c.oid, a.attnum) IS NULL,
        'dependents', (SELECT CASE WHEN count(*) = 0 THEN 'none'
-            WHEN bool_and(k.relkind = 'i' OR k.relkind = 'S' AND e.deptype = 'a' OR x.conrelid = c.oid
-               AND x.contype IN ('c', 'f', 'p', 'u') AND obj_description(x.oid, 'pg_constraint') IS NULL) IS NOT TRUE
-            OR bool_or(k.relkind IS NULL AND x.oid IS NULL)
+            WHEN NOT bool_and(COALESCE(k.relkind = 'i' OR k.relkind = 'S' AND e.deptype = 'a' OR x.conrelid = c.oid
+               AND x.contype IN ('c', 'f', 'p', 'u') AND obj_description(x.oid, 'pg_constraint') IS NULL, false))
             OR EXISTS (SELECT FROM pg_index i WHERE i.indrelid = c.oid AND (i.indisclustered OR i.indisreplident))
             THEN 'others' ELSE 'own' END
           FROM pg_depend e
