@@ -79,15 +79,36 @@ impl<'a> Failure<'a> {
     /// What the tool said when it stumbled over a statement, to go behind what the server said.
     pub(super) fn said(&self) -> String {
         let (Some(error), Some(answer)) = (self.migration.error.as_deref(), self.error()) else { return String::new() };
-        // The `sql` tool says again what the server said to it.
-        if error.contains(&answer.message) {
-            return String::new();
+        match error.strip_prefix("it ") {
+            // How a command ended, with its own words, whatever of the server's they repeat.
+            Some(rest) => format!("; the tool {rest}"),
+            // The `sql` tool says again what the server said to it.
+            None if error.contains(&answer.message) => String::new(),
+            None => format!("; {error}"),
         }
-        error.strip_prefix("it ").map_or_else(|| format!("; {error}"), |rest| format!("; the tool {rest}"))
     }
 
     /// Whether the rows are to blame.
     pub(super) fn is_on_data(&self) -> bool {
         self.error().is_some_and(|error| Cause::of(error).is_data())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::verdict::testing::{facts, migration, statement};
+
+    #[test]
+    fn what_a_tool_said_goes_behind_what_the_server_said_unless_it_is_the_same() {
+        let said = |tool: &str| {
+            let refused = statement(1, "ALTER TABLE orders ADD CHECK (n > 0)", 8).fails("23514", "is violated");
+            let run = facts().migration(migration("0002").statement(refused).failed_with(tool)).run();
+            failures(&run).map(|failure| failure.said()).collect::<String>()
+        };
+        assert_eq!(said("line 1: is violated [23514]"), "", "the `sql` tool");
+        let command = "it ended with exit status: 1\n  | error: is violated";
+        assert_eq!(said(command), "; the tool ended with exit status: 1\n  | error: is violated");
+        assert_eq!(said("line 1: the connection was lost"), "; line 1: the connection was lost");
     }
 }
