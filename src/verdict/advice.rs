@@ -7,7 +7,7 @@ mod postgres;
 mod steps;
 
 use super::keywords::Keywords;
-use crate::run::{Conduct, Finding, Lock, Migration, Run, SqlError, StatementStatus, Step};
+use crate::run::{Conduct, Finding, Lock, Migration, MigrationStatus, Run, SqlError, Statement, StatementStatus, Step};
 use crate::scenario::Engine;
 use crate::sql::postgres::alter::bare;
 use steps::About;
@@ -43,8 +43,15 @@ impl Advice {
     }
 }
 
+/// Whether it is one statement that worked, of a migration that was applied.
+fn worked(migration: &Migration, statement: &Statement) -> bool {
+    let one = !statement.command.contains("; ");
+    one && statement.status == StatementStatus::Ok && migration.status == MigrationStatus::Applied
+}
+
 /// What of a session the text of a statement may rest on.
-const SETTINGS: [&str; 12] = [
+const SETTINGS: [&str; 14] = [
+    "AUTHORIZATION",
     "CHARACTER",
     "DATESTYLE",
     "DEFAULT_TABLESPACE",
@@ -57,6 +64,7 @@ const SETTINGS: [&str; 12] = [
     "SQL_MODE",
     "STANDARD_CONFORMING_STRINGS",
     "TIMEZONE",
+    "TIME ZONE",
 ];
 
 /// The statements before this one, on its connection, that set one of these.

@@ -13,7 +13,7 @@ pub use column::{constraint_with, index_with, names_column};
 
 use super::cursor::{Cursor, Token};
 use super::lexer::Kind;
-use reader::Reader;
+use reader::{Reader, offset};
 
 /// A statement that is understood.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -35,10 +35,7 @@ pub enum Change<'a> {
         condition: Option<&'a str>,
     },
     /// `CREATE TABLE … PARTITION OF`.
-    CreatePartition {
-        /// The partitioned table.
-        of: &'a str,
-    },
+    CreatePartition,
     /// `DROP INDEX` without `CONCURRENTLY` and `CASCADE`.
     DropIndex {
         /// Whether `IF EXISTS` is said.
@@ -73,11 +70,10 @@ pub enum Change<'a> {
 
 /// A statement without what stands before and behind it: comments, white space, semicolons.
 pub fn bare(sql: &str) -> &str {
-    let offset = |token: Token<'_>| (token.text.as_ptr() as usize).saturating_sub(sql.as_ptr() as usize);
     let tokens: Vec<Token<'_>> = Cursor::new(sql, true).collect();
     let first = tokens.iter().find(|token| !token.is_symbol(b';'));
     let last = tokens.iter().rfind(|token| !token.is_symbol(b';'));
-    let bounds = first.zip(last).map(|(first, last)| offset(*first)..offset(*last) + last.text.len());
+    let bounds = first.zip(last).map(|(first, last)| offset(sql, first.text)..offset(sql, last.text) + last.text.len());
     bounds.and_then(|bounds| sql.get(bounds)).unwrap_or_default()
 }
 
@@ -129,9 +125,9 @@ fn create_table<'a>(reader: &mut Reader<'a>) -> Option<Change<'a>> {
     reader.eat(&["IF", "NOT", "EXISTS"]);
     reader.qualified()?;
     reader.eat(&["PARTITION", "OF"]).then_some(())?;
-    let of = reader.qualified()?;
+    reader.qualified()?;
     reader.finish();
-    Some(Change::CreatePartition { of })
+    Some(Change::CreatePartition)
 }
 
 fn drop_index<'a>(reader: &mut Reader<'a>) -> Option<Change<'a>> {
@@ -214,7 +210,7 @@ mod tests {
         assert_eq!(change("REINDEX TABLE t"), Some(Change::Reindex { what: "TABLE", name: "t" }));
         assert_eq!(change("REFRESH MATERIALIZED VIEW v WITH DATA"), Some(Change::Refresh { view: "v" }));
         let partition = change("CREATE TABLE IF NOT EXISTS p PARTITION OF shop.t FOR VALUES IN (1)");
-        assert_eq!(partition, Some(Change::CreatePartition { of: "shop.t" }));
+        assert_eq!(partition, Some(Change::CreatePartition));
         for unknown in [
             "CREATE TABLE t (id int)",
             "DROP INDEX a CASCADE",

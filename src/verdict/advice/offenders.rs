@@ -4,6 +4,7 @@
 //! understood to its end. A row that the migration itself brought is not in production, so statements that change rows have none.
 
 use super::super::cause::Cause;
+use super::super::keywords::Keywords;
 use super::super::limit;
 use crate::run::{Migration, SqlError};
 use crate::scenario::Engine;
@@ -21,13 +22,14 @@ pub(super) fn query(migration: &Migration, index: usize, error: &SqlError) -> Op
             let column = place.column.as_deref().filter(|column| !is_new(column))?;
             Some(format!("SELECT count(*) FROM {table} WHERE {column} IS NULL"))
         }
-        (Cause::Duplicate, Change::Alter { .. } | Change::CreateIndex { .. }) => {
+        (Cause::Duplicate, change @ (Change::Alter { .. } | Change::CreateIndex { .. })) => {
             let key = key(error)?;
             if key.split(", ").any(is_new) {
                 return None;
             }
-            let some = if sql.to_ascii_uppercase().contains("NULLS NOT DISTINCT") { None } else { Some(not_null(key)) };
-            let only = match change(sql)? {
+            let apart = Keywords::of(sql).has("NULLS NOT DISTINCT");
+            let some = (!apart).then(|| not_null(key));
+            let only = match change {
                 Change::CreateIndex { condition, .. } => condition.map(|condition| format!("({condition})")),
                 _ => None,
             };

@@ -16,8 +16,8 @@ mod partition;
 mod several;
 
 use super::super::limit;
-use super::Advice;
-use crate::run::{Conduct, Migration, MigrationStatus, Run, Shape, Statement, StatementStatus, Step};
+use super::{Advice, worked};
+use crate::run::{Conduct, Migration, Run, Shape, Statement, Step};
 use crate::scenario::Engine;
 use crate::sql::postgres::alter::{Action, Change, Part, bare, change};
 use crate::sql::postgres::quote::ident;
@@ -38,11 +38,10 @@ impl<'a> About<'a> {
     /// A statement that worked, of a migration that was applied; `None` for others, of which the server says nothing.
     pub(super) fn new(run: &'a Run, migration: &'a Migration, index: usize) -> Option<Self> {
         let statement = migration.statements.get(index)?;
-        let worked = statement.status == StatementStatus::Ok && migration.status == MigrationStatus::Applied;
-        let one = !statement.command.contains("; ") && !bare(&statement.sql).is_empty();
+        let understood = worked(migration, statement) && !bare(&statement.sql).is_empty();
         let server = run.server.as_ref().filter(|server| server.engine == Engine::Postgres)?;
         let version = server.version.split(|letter: char| !letter.is_ascii_digit()).next()?.parse().ok()?;
-        (worked && one).then_some(Self { migration, statement, version })
+        understood.then_some(Self { migration, statement, version })
     }
 
     /// The table that is written so; `None` if it is not known, or several may be meant.
@@ -79,7 +78,7 @@ pub(super) fn of_statement(about: About<'_>) -> Option<Advice> {
         }
         Change::CreateIndex { name, concurrently: false, .. } => index::create(about, name),
         Change::CreateIndex { .. } => None,
-        Change::CreatePartition { .. } => partition::create(about),
+        Change::CreatePartition => partition::create(about),
         Change::DropIndex { if_exists, names } => index::drop(about, if_exists, &names),
         Change::Reindex { what, name } => index::reindex(about, what, name),
         Change::Refresh { view } => index::refresh(about, view),

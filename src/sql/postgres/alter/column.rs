@@ -4,7 +4,7 @@
 //! where they must. Where a name may be something else than a column there is no answer.
 
 use super::super::cursor::Token;
-use super::reader::tokens;
+use super::reader::{offset, tokens};
 
 /// Whether a definition names this column.
 pub fn names_column(definition: &str, column: &str) -> bool {
@@ -31,7 +31,7 @@ pub fn constraint_with(definition: &str, column: &str, other: &str) -> Option<St
     if all[at..].windows(3).any(|next| next[0].is("SET") && next[2].is_symbol(b'(')) {
         return None;
     }
-    let end = offset(definition, all[at]);
+    let end = offset(definition, all[at].text);
     Some(replaced(&definition[..end], column, other)? + &definition[end..])
 }
 
@@ -48,7 +48,7 @@ fn replaced(text: &str, column: &str, other: &str) -> Option<String> {
         if is_next(b'(') || is_next(b'=') || is_odd {
             return None;
         }
-        let begin = offset(text, all[*at]);
+        let begin = offset(text, all[*at].text);
         new.push_str(&text[from..begin]);
         new.push_str(other);
         from = begin + all[*at].text.len();
@@ -65,13 +65,9 @@ fn places(text: &str, column: &str) -> Vec<usize> {
     named.map(|(at, _)| at).filter(|at| !is_dot(at.checked_sub(1)) && !is_dot(at.checked_add(1))).collect()
 }
 
-fn offset(text: &str, token: Token<'_>) -> usize {
-    (token.text.as_ptr() as usize).saturating_sub(text.as_ptr() as usize)
-}
-
 /// What stands behind a token.
 fn rest<'a>(text: &'a str, token: Token<'_>) -> &'a str {
-    text[offset(text, token) + token.text.len()..].trim_start()
+    text[offset(text, token.text) + token.text.len()..].trim_start()
 }
 
 #[cfg(test)]

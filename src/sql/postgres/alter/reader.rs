@@ -3,18 +3,22 @@
 use super::super::cursor::{Cursor, Token};
 use super::super::lexer::Kind;
 
+/// Where a part of a text begins in it, in bytes.
+pub(super) fn offset(text: &str, part: &str) -> usize {
+    (part.as_ptr() as usize).saturating_sub(text.as_ptr() as usize)
+}
+
 /// The tokens of a statement. A doubled quote is part of the name that it is in.
 pub(super) fn tokens(sql: &str) -> Vec<Token<'_>> {
     let mut tokens: Vec<Token<'_>> = Vec::new();
     for token in Cursor::new(sql, true) {
-        let offset = |part: &str| (part.as_ptr() as usize).saturating_sub(sql.as_ptr() as usize);
         match tokens.last_mut() {
             Some(last)
                 if last.kind == Kind::Name
                     && token.kind == Kind::Name
-                    && offset(last.text) + last.text.len() == offset(token.text) =>
+                    && offset(sql, last.text) + last.text.len() == offset(sql, token.text) =>
             {
-                last.text = &sql[offset(last.text)..offset(token.text) + token.text.len()];
+                last.text = &sql[offset(sql, last.text)..offset(sql, token.text) + token.text.len()];
             }
             _ => tokens.push(token),
         }
@@ -154,6 +158,6 @@ impl<'a> Reader<'a> {
     }
 
     fn offset(&self, part: &str) -> usize {
-        (part.as_ptr() as usize).saturating_sub(self.sql.as_ptr() as usize)
+        offset(self.sql, part)
     }
 }

@@ -6,8 +6,8 @@
 //!
 //! Sources: MySQL 9.7 manual, 17.12.1 "Online DDL Operations"; seen so on 9.7.4, MariaDB 10.11 and 11.8. Tested by applying them.
 
-use super::super::Advice;
-use crate::run::{Algorithm, Conduct, Migration, MigrationStatus, Statement, StatementStatus, Step};
+use super::super::{Advice, worked};
+use crate::run::{Algorithm, Conduct, Migration, Statement, Step};
 use crate::sql::mysql::cursor::{Cursor, Token};
 
 /// Nobody queues for longer than that behind a step that waits for its lock.
@@ -79,13 +79,6 @@ fn step(sql: impl IntoIterator<Item = String>) -> Step {
     // Schema changes commit by themselves.
     let sql = std::iter::once(LOCK_WAIT_TIMEOUT.to_owned()).chain(sql).collect();
     Step { run: Conduct::OutsideTransaction, sql }
-}
-
-/// Whether it is one statement that worked, of a migration that was applied.
-fn worked(migration: &Migration, statement: &Statement) -> bool {
-    statement.status == StatementStatus::Ok
-        && migration.status == MigrationStatus::Applied
-        && !statement.command.contains("; ")
 }
 
 /// A statement without what stands before and behind it; `None` if it has code in comments, or is several.

@@ -2,6 +2,7 @@
 //! with the indexes and constraints of the old one built beside the traffic.
 
 use super::super::Advice;
+use super::constraint::{is_enforced, using_index};
 use super::{About, batches, beside, column, last, locking, outside, quiet};
 use crate::run::{Constraint, Dependents, Index, Shape, ShapeColumn, Step};
 use crate::sql::history::Piece;
@@ -116,7 +117,7 @@ impl Moved {
     /// A check or a foreign key, which goes with the old column.
     fn rule(&mut self, table: &str, constraint: &Constraint, old: &str, new: &str) -> Option<()> {
         let to_itself = constraint.references.as_deref() == Some(table);
-        if to_itself || ["NOT VALID", "NOT ENFORCED"].iter().any(|end| constraint.definition.ends_with(end)) {
+        if to_itself || !is_enforced(&constraint.definition) {
             return None;
         }
         let name = beside(&[&constraint.name, "new"]);
@@ -131,12 +132,7 @@ impl Moved {
         let index = shape.indexes.iter().find(|index| index.name == *behind)?;
         let name = beside(&[&index.name, "new"]);
         self.between.push(outside(index_with(index.definition.as_deref()?, &name, old, new)?));
-        let kind = if constraint.kind == 'p' { "PRIMARY KEY" } else { "UNIQUE" };
-        let deferred = [" DEFERRABLE INITIALLY DEFERRED", " DEFERRABLE"];
-        let deferred = deferred.iter().find(|end| constraint.definition.ends_with(*end)).copied().unwrap_or_default();
-        let table = &shape.table;
-        let constraint = &constraint.name;
-        self.end.push(format!("ALTER TABLE {table} ADD CONSTRAINT {constraint} {kind} USING INDEX {name}{deferred}"));
+        self.end.push(using_index(&shape.table, constraint, &name));
         Some(())
     }
 

@@ -34,13 +34,26 @@ pub(super) fn add(about: About<'_>, shape: &Shape, name: Option<&str>, kind: cha
 
 /// Without a look at the rows, and then with one under a lock that lets everybody pass.
 pub(super) fn in_two(table: &str, name: &str, definition: &str) -> Option<Vec<Step>> {
-    if ["NOT VALID", "NOT ENFORCED"].iter().any(|end| definition.ends_with(end)) {
+    if !is_enforced(definition) {
         return None;
     }
     Some(vec![
         locking([format!("ALTER TABLE {table} ADD CONSTRAINT {name} {definition} NOT VALID")]),
         quiet(format!("ALTER TABLE {table} VALIDATE CONSTRAINT {name}")),
     ])
+}
+
+/// Whether a constraint holds for all rows, by its definition.
+pub(super) fn is_enforced(definition: &str) -> bool {
+    !["NOT VALID", "NOT ENFORCED"].iter().any(|end| definition.ends_with(end))
+}
+
+/// A primary key or a unique constraint made of an index, which takes its name.
+pub(super) fn using_index(table: &str, constraint: &Constraint, index: &str) -> String {
+    let kind = if constraint.kind == 'p' { "PRIMARY KEY" } else { "UNIQUE" };
+    let deferred = [" DEFERRABLE INITIALLY DEFERRED", " DEFERRABLE"];
+    let deferred = deferred.iter().find(|end| constraint.definition.ends_with(*end)).copied().unwrap_or_default();
+    format!("ALTER TABLE {table} ADD CONSTRAINT {} {kind} USING INDEX {index}{deferred}", constraint.name)
 }
 
 /// A key whose index is built beside the traffic. The columns of a primary key must not be NULL before.
@@ -61,11 +74,8 @@ fn from_index(about: About<'_>, shape: &Shape, constraint: &Constraint) -> Optio
             }
         }
     }
-    let kind = if constraint.kind == 'p' { "PRIMARY KEY" } else { "UNIQUE" };
-    let deferred = [" DEFERRABLE INITIALLY DEFERRED", " DEFERRABLE"];
-    let deferred = deferred.iter().find(|end| constraint.definition.ends_with(*end)).copied().unwrap_or_default();
     steps.push(super::outside(index::concurrently(definition)?));
-    steps.push(locking([format!("ALTER TABLE {table} ADD CONSTRAINT {name} {kind} USING INDEX {name}{deferred}")]));
+    steps.push(locking([using_index(table, constraint, name)]));
     let help = "build its index beside the traffic, outside a transaction, and make the constraint of it, which takes a moment";
     Some(Advice::new(help, steps))
 }
