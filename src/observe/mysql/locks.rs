@@ -50,27 +50,62 @@ pub(super) fn read(rows: &[Cells]) -> Vec<Key> {
     locks
 }
 
+/// When the server was asked, and when it had answered. What it told was so at some time between the two, which a machine
+/// that stands still for a moment can put far apart.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Sample {
+    pub(super) asked: Instant,
+    pub(super) answered: Instant,
+}
+
+impl Sample {
+    /// Whether it tells of no time but what is between these two.
+    pub(super) fn is_within(self, from: Instant, to: Instant) -> bool {
+        self.asked > from && self.answered < to
+    }
+
+    /// When it was, most likely.
+    fn at(self) -> Instant {
+        self.asked + (self.answered - self.asked) / 2
+    }
+}
+
 /// What the samples of one unit told.
 #[derive(Debug, Default)]
 pub(super) struct Log {
-    /// When there was a sample.
-    pub(super) at: Vec<Instant>,
-    /// The first and the last sample in which a lock was seen, and in how many.
-    pub(super) seen: BTreeMap<Key, (Instant, Instant, usize)>,
+    pub(super) samples: Vec<Sample>,
+    /// The samples in which a lock was seen, in their order.
+    seen: BTreeMap<Key, Vec<usize>>,
 }
 
 impl Log {
-    /// The locks that were seen at some time between these two.
-    pub(super) fn between(&self, from: Instant, to: Instant) -> impl Iterator<Item = &Key> {
-        self.seen.iter().filter(move |(_, (first, last, _))| *first <= to && *last >= from).map(|(key, _)| key)
+    /// Adds what a sample told.
+    fn add(&mut self, sample: Sample, locks: Vec<Key>) {
+        let index = self.samples.len();
+        self.samples.push(sample);
+        for key in locks {
+            self.seen.entry(key).or_default().push(index);
+        }
     }
 
-    /// Whether a lock was held without a break since a time before `from`..`to` ended: it was seen then, and in every sample
-    /// from the first to the last in which it was.
+    /// The locks that were seen at some time between these two.
+    pub(super) fn between(&self, from: Instant, to: Instant) -> impl Iterator<Item = &Key> {
+        let overlaps = move |seen: &[usize]| {
+            let ends = (seen.first().map(|first| self.samples[*first]), seen.last().map(|last| self.samples[*last]));
+            matches!(ends, (Some(first), Some(last)) if first.at() <= to && last.at() >= from)
+        };
+        self.seen.iter().filter(move |(_, seen)| overlaps(seen)).map(|(key, _)| key)
+    }
+
+    /// Whether a lock was held throughout `from`..`to`: every sample that is surely of this time saw it, one of the first half
+    /// among them. (The last alone do not tell: a lock that is taken for the end is taken before the server says that the end
+    /// has come.)
     pub(super) fn throughout(&self, key: &Key, from: Instant, to: Instant) -> bool {
-        let Some((first, last, times)) = self.seen.get(key) else { return false };
-        let meanwhile = self.at.iter().filter(|at| (first..=last).contains(at));
-        meanwhile.clone().count() == *times && meanwhile.into_iter().any(|at| (from..=to).contains(at))
+        let Some(seen) = self.seen.get(key) else { return false };
+        let mut within = (0..self.samples.len()).filter(|index| self.samples[*index].is_within(from, to)).peekable();
+        let middle = from + to.saturating_duration_since(from) / 2;
+        within.peek().is_some_and(|first| self.samples[*first].answered < middle)
+            && within.all(|index| seen.contains(&index))
     }
 }
 
@@ -122,15 +157,9 @@ async fn sample(
         // A server that is gone is reported by those who need it, not here.
         let Ok(sets) = ask(&mut conn, &question).await else { return };
         drop(conn);
-        let at = asked + asked.elapsed() / 2;
-        let mut log = log.lock().unwrap_or_else(PoisonError::into_inner);
-        log.at.push(at);
-        for key in sets.first().map(|rows| read(rows)).unwrap_or_default() {
-            log.seen
-                .entry(key)
-                .and_modify(|(_, last, times)| (*last, *times) = (at, *times + 1))
-                .or_insert((at, at, 1));
-        }
+        let sample = Sample { asked, answered: Instant::now() };
+        let locks = sets.first().map(|rows| read(rows)).unwrap_or_default();
+        log.lock().unwrap_or_else(PoisonError::into_inner).add(sample, locks);
     }
 }
 
@@ -138,17 +167,48 @@ async fn sample(
 mod tests {
     use super::*;
 
+    fn key(mode: LockMode) -> Key {
+        (("shop".to_owned(), "orders".to_owned()), mode)
+    }
+
     #[test]
     fn what_is_held_at_both_ends_is_not_held_throughout() {
         let start = Instant::now();
         let at = |millis: u64| start + Duration::from_millis(millis);
-        let key = |mode| (("shop".to_owned(), "orders".to_owned()), mode);
-        let mut log = Log { at: (0..5).map(|sample| at(sample * 10)).collect(), ..Log::default() };
-        log.seen.insert(key(LockMode::Exclusive), (at(0), at(40), 2));
-        log.seen.insert(key(LockMode::SharedNoWrite), (at(10), at(30), 3));
-        assert!(!log.throughout(&key(LockMode::Exclusive), at(5), at(35)));
-        assert!(log.throughout(&key(LockMode::SharedNoWrite), at(15), at(25)));
-        assert!(!log.throughout(&key(LockMode::SharedNoWrite), at(35), at(45)), "it was not seen then");
+        let mut log = Log::default();
+        for sample in 0..5 {
+            let mode = if matches!(sample, 0 | 4) { LockMode::Exclusive } else { LockMode::SharedNoWrite };
+            log.add(Sample { asked: at(sample * 10), answered: at(sample * 10 + 1) }, vec![key(mode)]);
+        }
+        assert!(!log.throughout(&key(LockMode::Exclusive), at(5), at(45)));
+        assert!(log.throughout(&key(LockMode::SharedNoWrite), at(5), at(35)));
+        assert!(!log.throughout(&key(LockMode::SharedNoWrite), at(5), at(45)), "it was not seen at the end");
+        assert!(!log.throughout(&key(LockMode::Exclusive), at(25), at(45)), "it was taken at the end");
+        assert!(!log.throughout(&key(LockMode::SharedNoWrite), at(11), at(18)), "nobody looked");
         assert!(!log.throughout(&key(LockMode::SharedRead), at(5), at(35)));
+    }
+
+    /// The lock for the end of a long statement, seen before the server says that the end has come.
+    #[test]
+    fn what_is_seen_at_the_end_only_was_not_held_from_the_beginning() {
+        let start = Instant::now();
+        let at = |millis: u64| start + Duration::from_millis(millis);
+        let mut log = Log::default();
+        for sample in 0..10 {
+            let locks = if sample == 9 { vec![key(LockMode::Exclusive)] } else { Vec::new() };
+            log.add(Sample { asked: at(sample * 50), answered: at(sample * 50 + 1) }, locks);
+        }
+        assert!(!log.throughout(&key(LockMode::Exclusive), at(5), at(470)));
+    }
+
+    /// The machine stood still while the question was on its way: it was answered when the work was done.
+    #[test]
+    fn an_answer_that_came_late_tells_nothing_of_the_middle_of_its_way() {
+        let start = Instant::now();
+        let at = |millis: u64| start + Duration::from_millis(millis);
+        let mut log = Log::default();
+        log.add(Sample { asked: at(1), answered: at(22) }, vec![key(LockMode::Exclusive)]);
+        assert!(!log.throughout(&key(LockMode::Exclusive), at(2), at(20)));
+        assert_eq!(log.between(at(2), at(20)).count(), 1);
     }
 }

@@ -57,6 +57,14 @@ impl Clock {
     pub(super) fn at(self, picoseconds: u64) -> Instant {
         (self.began + span(picoseconds.saturating_sub(self.origin))).min(self.ended)
     }
+
+    /// From where to where it was surely between these two times of the server: the statement may have been on its way to the
+    /// server for as long as `event` does not account for, and all that is in it was later by that.
+    pub(super) fn surely(self, (from, to): (u64, u64), event: &Event) -> (Instant, Instant) {
+        let elsewhere =
+            self.ended.saturating_duration_since(self.began).saturating_sub(span(event.to.saturating_sub(event.from)));
+        (self.at(from) + elsewhere, self.at(to))
+    }
 }
 
 /// A span of the server's clock.

@@ -202,7 +202,7 @@ impl Watch {
         }
         {
             let mut record = self.observer.record();
-            record.samples += log.at.len() as u64;
+            record.samples += log.samples.len() as u64;
             record.ran(running.began, ended);
         }
         self.held_back(ended);
@@ -218,7 +218,7 @@ impl Watch {
         match running {
             Some(running) if lost => {
                 let log = running.sampler.as_ref().map(Sampler::stop).unwrap_or_default();
-                record.samples += log.at.len() as u64;
+                record.samples += log.samples.len() as u64;
                 let statement = self.unobserved(&running, &Answer::default(), now);
                 record.statements.push(Statement { status: StatementStatus::Lost, ..statement });
                 record.ran(running.began, now);

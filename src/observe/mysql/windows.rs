@@ -39,7 +39,14 @@ pub(super) fn build(event: &Event) -> Option<(u64, u64)> {
 /// The time in which an ALTER copies rows, or is at work in place.
 pub(super) fn at_work(event: &Event) -> Option<(u64, u64)> {
     let Some(copy) = event.first(Step::Copy) else { return build(event) };
-    Some((copy.from, event.first(Step::Rename).map_or(event.to, |stage| stage.from)))
+    // A copy made online has the table to itself before it is renamed.
+    let caught_up = if is_online_copy(event) { caught_up(event) } else { None };
+    Some((copy.from, caught_up.or_else(|| Some(event.first(Step::Rename)?.from)).unwrap_or(event.to)))
+}
+
+/// When a copy made online has caught up with what others did meanwhile, but for the last.
+fn caught_up(event: &Event) -> Option<u64> {
+    event.stages.iter().rfind(|stage| stage.step == Step::Keys).map(|stage| stage.from)
 }
 
 /// The window of an ALTER that has its table to itself from the beginning of its work on.
@@ -62,9 +69,8 @@ pub(super) fn of_alter(event: &Event, prepares: bool, shared: bool) -> Vec<Windo
         let from = created.map_or(copy.from, |stage| stage.from);
         let renamed = event.first(Step::Rename).map(|stage| stage.from);
         if is_online_copy(event) {
-            let caught_up = event.stages.iter().rfind(|stage| stage.step == Step::Keys).map(|stage| stage.from);
             add(LockMode::SharedNoWrite, from, copy.from, copy.from);
-            add(LockMode::Exclusive, caught_up.or(renamed).unwrap_or(end), end, end);
+            add(LockMode::Exclusive, caught_up(event).or(renamed).unwrap_or(end), end, end);
         } else {
             add(LockMode::SharedNoWrite, from, renamed.unwrap_or(end), copy.from);
             if let Some(renamed) = renamed {
@@ -145,6 +151,7 @@ mod tests {
         ];
         let windows = of_alter(&event(&stages, 100), true, false);
         assert_eq!(shown(&windows), [("SHARED_NO_WRITE", 2, 5), ("EXCLUSIVE", 90, 100)]);
+        assert_eq!(at_work(&event(&stages, 100)), Some((5, 90)));
     }
 
     #[test]

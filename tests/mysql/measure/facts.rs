@@ -33,7 +33,7 @@ struct Alter {
 }
 
 /// What is asked of the server, and what is compared.
-#[derive(Debug, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 struct Truth {
     algorithm: Algorithm,
     writers_work: Option<bool>,
@@ -58,28 +58,46 @@ async fn every_alter(place: Place, opts: &Opts) {
                 continue;
             }
         };
-        let mut rig = Rig::new(opts, "obs_facts", &statements).await;
-        rig.run(&format!("ALTER TABLE t {}", alter.clause)).await;
-        let observation = rig.observe().await;
-        assert_eq!(rig.observer.trouble(), None, "{label}");
-        let statement = observation.statements.last().expect("a statement");
-        assert_eq!(statement.status, StatementStatus::Ok, "{label}: {:?}", statement.error);
-        let writes = observation.blocking.iter().find(|blocking| blocking.table == "obs_facts.t").map(|b| &b.writes);
-        // In one stretch from the first lock to the last, or with a gap in between.
-        let has_gap = writes.map(|writes| writes.total_ms > writes.held_ms);
-        let seen = statement.algorithm.map(|algorithm| Truth {
-            algorithm,
-            writers_work: truth.as_ref().and_then(|truth| truth.writers_work).and(has_gap),
-        });
         let noted = if is_mysql { alter.mysql } else { alter.mariadb };
         let told = is_mysql || !alter.unforced;
-        if told && seen != truth || noted.is_some_and(|noted| statement.algorithm != Some(noted)) {
-            wrong.push(format!("{label}: seen {seen:?}, the server says {truth:?}, noted {noted:?}"));
+        let right =
+            |seen: Option<Truth>| (!told || seen == truth) && noted.is_none_or(|noted| algorithm(seen) == Some(noted));
+        let mut tries = vec![observed(opts, &statements, alter, truth).await];
+        let first = tries[0].0;
+        if !right(first) && first.is_some_and(|seen| seen.writers_work == Some(false)) {
+            // A machine that stands still after the last lock is taken, before the server says what for, makes one stretch of
+            // the two. It does not do that twice.
+            tries.push(observed(opts, &statements, alter, truth).await);
+        }
+        if !tries.iter().any(|(seen, _)| right(*seen)) {
+            wrong.push(format!("{label}: the server says {truth:?}, noted {noted:?}, seen {tries:?}"));
         }
         checked += 1;
     }
     assert!(wrong.is_empty(), "{place:?}: {} of {checked} are wrong:\n{}", wrong.len(), wrong.join("\n"));
     assert!(checked >= 45, "{place:?}: only {checked} were checked");
+}
+
+fn algorithm(truth: Option<Truth>) -> Option<Algorithm> {
+    truth.map(|truth| truth.algorithm)
+}
+
+/// Runs the ALTER watched. What was seen of what `truth` has, and what it is concluded from.
+async fn observed(opts: &Opts, setup: &[&str], alter: &Alter, truth: Option<Truth>) -> (Option<Truth>, String) {
+    let label = &alter.clause;
+    let mut rig = Rig::new(opts, "obs_facts", setup).await;
+    rig.run(&format!("ALTER TABLE t {label}")).await;
+    let observation = rig.observe().await;
+    assert_eq!(rig.observer.trouble(), None, "{label}");
+    let statement = observation.statements.last().expect("a statement");
+    assert_eq!(statement.status, StatementStatus::Ok, "{label}: {:?}", statement.error);
+    let writes = observation.blocking.iter().find(|blocking| blocking.table == "obs_facts.t").map(|b| &b.writes);
+    // In one stretch from the first lock to the last, or with a gap in between.
+    let has_gap = writes.map(|writes| writes.total_ms > writes.held_ms);
+    let seen = statement
+        .algorithm
+        .map(|algorithm| Truth { algorithm, writers_work: truth.and_then(|truth| truth.writers_work).and(has_gap) });
+    (seen, format!("writes {writes:?}, locks {:?}", statement.locks))
 }
 
 fn setup(fixture: &Fixture, alter: &Alter) -> Vec<String> {

@@ -26,8 +26,6 @@ use piece::{Piece, match_up};
 
 /// For how long the server is given to close the events of what it has answered. It takes it some microseconds.
 const PATIENCE: Duration = Duration::from_millis(500);
-/// A sample's time is known to half of its round trip.
-const MARGIN: Duration = Duration::from_millis(2);
 
 /// What is read of a session at a boundary.
 struct Boundary {
@@ -222,14 +220,14 @@ impl Watch {
         log: &Log,
         clone: Option<&mut EmptyClone<'_>>,
     ) -> Result<bool, mysql_async::Error> {
-        let Some((from, to)) = windows::build(change.event) else { return Ok(false) };
-        let (from, to) = (change.clock.at(from), change.clock.at(to));
+        let Some(build) = windows::build(change.event) else { return Ok(false) };
+        let (from, to) = change.clock.surely(build, change.event);
         let (begin, end) = (change.clock.at(change.event.from), change.clock.at(change.event.to));
         if log.between(begin, end).any(|(table, mode)| table == target && *mode == LockMode::SharedNoWrite) {
             return Ok(true);
         }
         let worked = matches!(change.algorithm, Some(Algorithm::Inplace | Algorithm::InplaceRebuild));
-        if !worked || log.at.iter().any(|at| *at > from + MARGIN && *at + MARGIN < to) {
+        if !worked || log.samples.iter().any(|sample| sample.is_within(from, to)) {
             return Ok(false);
         }
         match clone {
@@ -241,9 +239,9 @@ impl Watch {
 
 /// Whether an ALTER had its table to itself while it was at work (`LOCK=EXCLUSIVE`), as samples saw it.
 fn is_alone(change: &Change<'_>, target: &TableName, log: &Log) -> bool {
-    let Some((from, to)) = windows::at_work(change.event) else { return false };
-    let (from, to) = (change.clock.at(from) + MARGIN, change.clock.at(to).checked_sub(MARGIN));
-    to.is_some_and(|to| from < to && log.throughout(&(target.clone(), LockMode::Exclusive), from, to))
+    let Some(at_work) = windows::at_work(change.event) else { return false };
+    let (from, to) = change.clock.surely(at_work, change.event);
+    log.throughout(&(target.clone(), LockMode::Exclusive), from, to)
 }
 
 /// What a table is called after a statement that may have renamed it: it is known by its parts.
