@@ -74,7 +74,7 @@ impl Sample {
 #[derive(Debug, Default)]
 pub(super) struct Log {
     pub(super) samples: Vec<Sample>,
-    /// The samples in which a lock was seen, in their order.
+    /// Indexes of the samples in which a lock was seen, ascending.
     seen: BTreeMap<Key, Vec<usize>>,
 }
 
@@ -90,10 +90,8 @@ impl Log {
 
     /// The locks that were seen at some time between these two.
     pub(super) fn between(&self, from: Instant, to: Instant) -> impl Iterator<Item = &Key> {
-        let overlaps = move |seen: &[usize]| {
-            let ends = (seen.first().map(|first| self.samples[*first]), seen.last().map(|last| self.samples[*last]));
-            matches!(ends, (Some(first), Some(last)) if first.at() <= to && last.at() >= from)
-        };
+        let at = |index: Option<&usize>| index.map(|index| self.samples[*index].at());
+        let overlaps = move |seen: &[usize]| at(seen.first()) <= Some(to) && at(seen.last()) >= Some(from);
         self.seen.iter().filter(move |(_, seen)| overlaps(seen)).map(|(key, _)| key)
     }
 
@@ -105,7 +103,7 @@ impl Log {
         let mut within = (0..self.samples.len()).filter(|index| self.samples[*index].is_within(from, to)).peekable();
         let middle = from + to.saturating_duration_since(from) / 2;
         within.peek().is_some_and(|first| self.samples[*first].answered < middle)
-            && within.all(|index| seen.contains(&index))
+            && within.all(|index| seen.binary_search(&index).is_ok())
     }
 }
 
@@ -171,44 +169,42 @@ mod tests {
         (("shop".to_owned(), "orders".to_owned()), mode)
     }
 
-    #[test]
-    fn what_is_held_at_both_ends_is_not_held_throughout() {
+    /// Samples, each with the milliseconds at which it was asked and answered, and whether a lock of a mode was seen throughout
+    /// and at all between two others.
+    fn told(samples: &[(u64, u64, LockMode)], mode: LockMode, from: u64, to: u64) -> (bool, bool) {
         let start = Instant::now();
         let at = |millis: u64| start + Duration::from_millis(millis);
         let mut log = Log::default();
-        for sample in 0..5 {
-            let mode = if matches!(sample, 0 | 4) { LockMode::Exclusive } else { LockMode::SharedNoWrite };
-            log.add(Sample { asked: at(sample * 10), answered: at(sample * 10 + 1) }, vec![key(mode)]);
+        for (asked, answered, mode) in samples {
+            log.add(Sample { asked: at(*asked), answered: at(*answered) }, vec![key(*mode)]);
         }
-        assert!(!log.throughout(&key(LockMode::Exclusive), at(5), at(45)));
-        assert!(log.throughout(&key(LockMode::SharedNoWrite), at(5), at(35)));
-        assert!(!log.throughout(&key(LockMode::SharedNoWrite), at(5), at(45)), "it was not seen at the end");
-        assert!(!log.throughout(&key(LockMode::Exclusive), at(25), at(45)), "it was taken at the end");
-        assert!(!log.throughout(&key(LockMode::SharedNoWrite), at(11), at(18)), "nobody looked");
-        assert!(!log.throughout(&key(LockMode::SharedRead), at(5), at(35)));
+        let seen = log.between(at(from), at(to)).any(|seen| *seen == key(mode));
+        (log.throughout(&key(mode), at(from), at(to)), seen)
     }
 
-    /// The lock for the end of a long statement, seen before the server says that the end has come.
+    const X: LockMode = LockMode::Exclusive;
+    const SNW: LockMode = LockMode::SharedNoWrite;
+
+    #[test]
+    fn what_is_held_at_both_ends_is_not_held_throughout() {
+        let samples = [(0, 1, X), (10, 11, SNW), (20, 21, SNW), (30, 31, SNW), (40, 41, X)];
+        assert_eq!(told(&samples, X, 5, 45), (false, true));
+        assert_eq!(told(&samples, SNW, 5, 35), (true, true));
+        assert_eq!(told(&samples, SNW, 5, 45), (false, true), "it was not seen at the end");
+        assert_eq!(told(&samples, SNW, 11, 18), (false, true), "nobody looked");
+        assert_eq!(told(&samples, SNW, 35, 45), (false, false));
+        assert_eq!(told(&samples, LockMode::SharedRead, 5, 35), (false, false));
+    }
+
+    /// The lock for the end, seen before the server says that the end has come, by the only one who looked.
     #[test]
     fn what_is_seen_at_the_end_only_was_not_held_from_the_beginning() {
-        let start = Instant::now();
-        let at = |millis: u64| start + Duration::from_millis(millis);
-        let mut log = Log::default();
-        for sample in 0..10 {
-            let locks = if sample == 9 { vec![key(LockMode::Exclusive)] } else { Vec::new() };
-            log.add(Sample { asked: at(sample * 50), answered: at(sample * 50 + 1) }, locks);
-        }
-        assert!(!log.throughout(&key(LockMode::Exclusive), at(5), at(470)));
+        assert_eq!(told(&[(450, 451, X)], X, 5, 470), (false, true));
     }
 
     /// The machine stood still while the question was on its way: it was answered when the work was done.
     #[test]
     fn an_answer_that_came_late_tells_nothing_of_the_middle_of_its_way() {
-        let start = Instant::now();
-        let at = |millis: u64| start + Duration::from_millis(millis);
-        let mut log = Log::default();
-        log.add(Sample { asked: at(1), answered: at(22) }, vec![key(LockMode::Exclusive)]);
-        assert!(!log.throughout(&key(LockMode::Exclusive), at(2), at(20)));
-        assert_eq!(log.between(at(2), at(20)).count(), 1);
+        assert_eq!(told(&[(1, 22, X)], X, 2, 20), (false, true));
     }
 }

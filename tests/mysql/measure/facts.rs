@@ -19,7 +19,7 @@ struct Fixture {
     alter: Vec<Alter>,
 }
 
-#[derive(Deserialize)]
+#[derive(Debug, Deserialize)]
 struct Alter {
     table: String,
     clause: String,
@@ -84,13 +84,12 @@ fn algorithm(truth: Option<Truth>) -> Option<Algorithm> {
 
 /// Runs the ALTER watched. What was seen of what `truth` has, and what it is concluded from.
 async fn observed(opts: &Opts, setup: &[&str], alter: &Alter, truth: Option<Truth>) -> (Option<Truth>, String) {
-    let label = &alter.clause;
     let mut rig = Rig::new(opts, "obs_facts", setup).await;
-    rig.run(&format!("ALTER TABLE t {label}")).await;
+    rig.run(&format!("ALTER TABLE t {}", alter.clause)).await;
     let observation = rig.observe().await;
-    assert_eq!(rig.observer.trouble(), None, "{label}");
+    assert_eq!(rig.observer.trouble(), None, "{alter:?}");
     let statement = observation.statements.last().expect("a statement");
-    assert_eq!(statement.status, StatementStatus::Ok, "{label}: {:?}", statement.error);
+    assert_eq!(statement.status, StatementStatus::Ok, "{alter:?}: {:?}", statement.error);
     let writes = observation.blocking.iter().find(|blocking| blocking.table == "obs_facts.t").map(|b| &b.writes);
     // In one stretch from the first lock to the last, or with a gap in between.
     let has_gap = writes.map(|writes| writes.total_ms > writes.held_ms);
